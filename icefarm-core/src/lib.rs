@@ -1,1 +1,61 @@
-//! TBD
+//! The vocabulary of an iCEFARM, a farm of FPGA boards: what its control server, its workers, its
+//! clients and its plug-ins have in common.
+//!
+//! A *board* is a piece of hardware on a [`Bus`]. A client holds a *lease* on it, and while it
+//! does, the board is in a [`State`]: a plug-in that any crate can contribute. This is a whole
+//! one:
+//!
+//! ```
+//! use icefarm_core::{Device, State, register, reservable};
+//! use std::collections::BTreeMap;
+//!
+//! pub struct Greeter {
+//!     device: Device,
+//!     greeting: String,
+//! }
+//!
+//! // The kind by which clients reserve it, then the keys of `args` in the order of `new`.
+//! #[reservable("greeter", "greeting")]
+//! impl Greeter {
+//!     fn new(device: Device, greeting: Option<String>) -> Self {
+//!         Self { device, greeting: greeting.unwrap_or_else(|| "Hello".into()) }
+//!     }
+//!
+//!     // A command that the lease's holder calls over the websocket.
+//!     #[register("greet", "name")]
+//!     async fn greet(&mut self, name: String) {
+//!         let text = format!("{}, {name}!", self.greeting);
+//!         self.device.emit("results", BTreeMap::from([("data".to_owned(), text.into())]));
+//!     }
+//! }
+//!
+//! impl State for Greeter {}
+//!
+//! let registry = icefarm_core::Registry::collect().expect("no kind is registered twice");
+//! registry.require(["greeter"]).expect("it is linked");
+//! ```
+//!
+//! A program takes a state crate in with one line, `use that_crate as _;`.
+//!
+//! Nothing here opens sockets or files, starts tasks or threads, or reads the environment.
+#![deny(missing_docs)]
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may stop where it fails"))]
+
+extern crate self as icefarm_core;
+
+pub mod board;
+pub mod clock;
+mod device;
+pub mod evaluation;
+mod ids;
+mod state;
+pub mod wire;
+
+pub use board::{Board, BoardError, Bus, Face, ImageInfo, SerialPort};
+pub use clock::{Clock, SteadyClock, SystemClock, Timestamp};
+pub use device::{Device, DeviceHost, DeviceInfo, NextState, Residue};
+pub use ids::{
+    ClientName, Epoch, EvaluationId, ImageName, Incarnation, InstanceId, Kind, LeaseId,
+    MAX_NAME_BYTES, NameError, RequestId, ReservationId, Serial, WorkerName,
+};
+pub use state::{BuildError, DynState, IntoState, Message, State, StateError};

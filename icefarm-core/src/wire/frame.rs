@@ -1,0 +1,201 @@
+//! What travels over the websockets of control and of the workers.
+
+use crate::{Epoch, Object, Serial, Value};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// The version of the protocol, MAJOR.MINOR. Another major version is refused.
+pub const PROTOCOL: &str = "1.0";
+
+/// The serial of events that belong to no board.
+pub const META_SERIAL: &str = "meta";
+
+/// The names of the farm's own events and reserved words.
+pub mod events {
+    /// Control: less than a third of the time of a lease is left.
+    pub const ENDING_SOON: &str = "reservation ending soon";
+    /// Control: a lease is over.
+    pub const RESERVATION_END: &str = "reservation end";
+    /// Control and worker: a board cannot go on; `reason` says why.
+    pub const FAILURE: &str = "failure";
+    /// Control: `amount` boards can be reserved now.
+    pub const DEVICES_AVAILABLE: &str = "devices_available";
+    /// Control: the worker of a board cannot be reached at the moment; the lease goes on.
+    pub const UNREACHABLE: &str = "unreachable";
+    /// Worker: the board takes commands.
+    pub const INITIALIZED: &str = "initialized";
+    /// The first frame of a version 1 socket.
+    pub const HELLO: &str = "hello";
+    /// The value of a command.
+    pub const REPLY: &str = "reply";
+    /// Why a command was not done.
+    pub const ERROR: &str = "error";
+    /// A subscriber has dealt with everything up to a position.
+    pub const ACK: &str = "ack";
+    /// The position that a subscriber resumed from means nothing here: events may be missing, and
+    /// what is open must be submitted again.
+    pub const RESYNC: &str = "resync";
+    /// Events were given up because a bound was reached.
+    pub const DROPPED: &str = "dropped";
+}
+
+/// One event: its name, and its other keys beside it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// The event's name.
+    pub event: String,
+    /// Its other keys.
+    #[serde(flatten)]
+    pub fields: Object,
+}
+
+impl Event {
+    /// An event without further keys.
+    #[must_use]
+    pub fn new(event: impl Into<String>) -> Self {
+        Self { event: event.into(), fields: Object::new() }
+    }
+
+    /// The same with one more key.
+    #[must_use]
+    pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.fields.insert(key.to_owned(), value.into());
+        self
+    }
+}
+
+/// Server to client: events of one board, or of the farm under [`META_SERIAL`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ServerFrame {
+    /// The board, or `meta`.
+    pub serial: String,
+    /// The events, in order.
+    pub contents: Vec<Event>,
+    /// The stream that `seq` counts in. Only on version 1 sockets, only on numbered frames.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<Epoch>,
+    /// The frame's number in its stream.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seq: Option<u64>,
+}
+
+impl ServerFrame {
+    /// A frame without a number.
+    #[must_use]
+    pub fn new(serial: impl Into<String>, contents: Vec<Event>) -> Self {
+        Self { serial: serial.into(), contents, epoch: None, seq: None }
+    }
+}
+
+/// A place in an event stream: everything up to and with `seq` has been dealt with.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Position {
+    /// The stream.
+    pub epoch: Epoch,
+    /// The number of the last frame; zero before the first.
+    pub seq: u64,
+}
+
+/// What a version 1 socket is told first, in a frame of serial `meta`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// The server's protocol version.
+    pub protocol: String,
+    /// The stream of this client's events.
+    pub epoch: Epoch,
+    /// The number of the last frame of the stream so far.
+    pub seq: u64,
+    /// What this server can do beyond its version.
+    #[serde(default)]
+    pub features: Vec<String>,
+}
+
+/// Client to server: `{"event": "ack", "epoch": .., "seq": ..}`.
+pub type Ack = Position;
+
+/// Client to server: a command for one board or for several.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClientFrame {
+    /// The boards; on the wire one serial or a list of them.
+    pub serials: Vec<Serial>,
+    /// The command's name.
+    pub event: String,
+    /// The command's arguments; absent is the same as empty.
+    pub contents: Object,
+    /// Asks for an answer under this id, which is unique among those of the subscriber.
+    pub id: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(Serial),
+    Many(Vec<Serial>),
+}
+
+#[derive(Serialize, Deserialize)]
+struct RawClientFrame {
+    serial: OneOrMany,
+    event: String,
+    #[serde(default)]
+    contents: Object,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+}
+
+impl Serialize for ClientFrame {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let serial = match self.serials.as_slice() {
+            [one] => OneOrMany::One(one.clone()),
+            many => OneOrMany::Many(many.to_vec()),
+        };
+        let (event, contents, id) = (self.event.clone(), self.contents.clone(), self.id.clone());
+        RawClientFrame { serial, event, contents, id }.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for ClientFrame {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = RawClientFrame::deserialize(deserializer)?;
+        let serials = match raw.serial {
+            OneOrMany::One(one) => vec![one],
+            OneOrMany::Many(many) => many,
+        };
+        Ok(Self { serials, event: raw.event, contents: raw.contents, id: raw.id })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_samples_of_the_seed_are_read_and_written_literally() {
+        let event = json!({
+            "serial": "example pico2ice serial",
+            "contents": [{"event": "results", "data": "hello!"}]
+        });
+        let frame: ServerFrame = serde_json::from_value(event.clone()).unwrap();
+        assert_eq!(frame.contents[0].event, "results");
+        assert_eq!(frame.contents[0].fields["data"], Value::from("hello!"));
+        assert_eq!(serde_json::to_value(&frame).unwrap(), event);
+
+        let command = json!({
+            "serial": "example pico2ice serial id",
+            "event": "getdata",
+            "contents": {"data": "Hello!"}
+        });
+        let frame: ClientFrame = serde_json::from_value(command.clone()).unwrap();
+        assert_eq!(frame.serials, [Serial::new("example pico2ice serial id").unwrap()]);
+        assert_eq!(serde_json::to_value(&frame).unwrap(), command);
+    }
+
+    #[test]
+    fn a_command_may_name_several_boards_and_an_id() {
+        let command = json!({"serial": ["A", "B"], "event": "e", "contents": {}, "id": "7"});
+        let frame: ClientFrame = serde_json::from_value(command.clone()).unwrap();
+        assert_eq!(frame.serials.len(), 2);
+        assert_eq!(frame.id.as_deref(), Some("7"));
+        assert_eq!(serde_json::to_value(&frame).unwrap(), command);
+    }
+}
