@@ -43,14 +43,23 @@
 
 extern crate self as icefarm_core;
 
+mod args;
+mod blob;
 pub mod board;
 pub mod clock;
 mod device;
 pub mod evaluation;
 mod ids;
+mod method;
+mod plugins;
+mod registration;
+mod registry;
 mod state;
+mod value;
 pub mod wire;
 
+pub use args::{ArgError, ArgSpec, Args, Strictness, check_keys};
+pub use blob::{Base64Error, Blob};
 pub use board::{Board, BoardError, Bus, Face, ImageInfo, SerialPort};
 pub use clock::{Clock, SteadyClock, SystemClock, Timestamp};
 pub use device::{Device, DeviceHost, DeviceInfo, NextState, Residue};
@@ -58,4 +67,16 @@ pub use ids::{
     ClientName, Epoch, EvaluationId, ImageName, Incarnation, InstanceId, Kind, LeaseId,
     MAX_NAME_BYTES, NameError, RequestId, ReservationId, Serial, WorkerName,
 };
+pub use method::{CallError, Json, Method, Reply};
+pub use plugins::{Place, PluginInfo, plugins};
+pub use registration::{Registered, Registration, Reservable};
+pub use registry::{KindInfo, Registry, RegistryBuilder, RegistryError};
 pub use state::{BuildError, DynState, IntoState, Message, State, StateError};
+pub use value::{Object, Value, ValueError, to_value};
+
+/// What the macros expand to. Not part of the public interface.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::plugins::PLUGINS;
+    pub use linkme;
+}

@@ -46,7 +46,9 @@ impl de::Error for ValueError {
     fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
         // serde calls it "unit value", which nobody who wrote JSON knows.
         match found {
-            Unexpected::Unit => Self::custom(format_args!("invalid type: null, expected {expected}")),
+            Unexpected::Unit => {
+                Self::custom(format_args!("invalid type: null, expected {expected}"))
+            }
             _ => Self::custom(format_args!("invalid type: {found}, expected {expected}")),
         }
     }

@@ -1,7 +1,7 @@
 //! `Value` written to a format, and any type turned into a `Value`.
 
 use super::{Object, Value, ValueError};
-use crate::blob::{self, Blob};
+use crate::blob;
 use bytes::Bytes;
 use serde::ser::{self, Serialize, SerializeMap as _, Serializer};
 
@@ -40,14 +40,15 @@ impl Serialize for Value {
 /// # Errors
 /// If the type refuses, has a map whose keys are not text, or a whole number beyond 64 bits.
 pub fn to_value<T: Serialize + ?Sized>(value: &T) -> Result<Value, ValueError> {
-    value.serialize(ToValue)
+    value.serialize(ToValue { human_readable: true })
 }
 
 /// The serializer whose output is a [`Value`].
-///
-/// It says that it is for people, so that types with two forms (addresses, UUIDs) choose text as
-/// they do in JSON. Byte strings do not ask: see [`blob::serialize`].
-struct ToValue;
+struct ToValue {
+    /// Types with two forms (addresses, UUIDs) choose text as they do in JSON. Only what is marked
+    /// as a byte string is asked for its other form.
+    human_readable: bool,
+}
 
 impl Serializer for ToValue {
     type Ok = Value;
@@ -59,6 +60,10 @@ impl Serializer for ToValue {
     type SerializeMap = Entries;
     type SerializeStruct = Entries;
     type SerializeStructVariant = Entries;
+
+    fn is_human_readable(&self) -> bool {
+        self.human_readable
+    }
 
     fn serialize_bool(self, value: bool) -> Result<Value, ValueError> {
         Ok(value.into())
@@ -155,11 +160,7 @@ impl Serializer for ToValue {
         name: &'static str,
         value: &T,
     ) -> Result<Value, ValueError> {
-        let value = value.serialize(self)?;
-        Ok(match value.to_blob() {
-            Some(blob) if name == blob::MARK => blob.into(),
-            _ => value,
-        })
+        value.serialize(Self { human_readable: name != blob::MARK })
     }
 
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
@@ -214,5 +215,169 @@ impl Serializer for ToValue {
         length: usize,
     ) -> Result<Entries, ValueError> {
         Ok(Entries { variant: Some(variant), ..self.serialize_map(Some(length))? })
+    }
+}
+
+/// The one-entry object that an enum's variant with contents is.
+fn wrapped(variant: &'static str, contents: Value) -> Value {
+    Value::Object(Object::from([(variant.to_owned(), contents)]))
+}
+
+/// A list that is being written.
+struct Items {
+    items: Vec<Value>,
+    variant: Option<&'static str>,
+}
+
+impl Items {
+    fn push<T: Serialize + ?Sized>(&mut self, item: &T) -> Result<(), ValueError> {
+        let item = to_value(item).map_err(|error| error.at(self.items.len()))?;
+        self.items.push(item);
+        Ok(())
+    }
+
+    fn finish(self) -> Value {
+        let items = Value::Array(self.items);
+        match self.variant {
+            Some(variant) => wrapped(variant, items),
+            None => items,
+        }
+    }
+}
+
+impl ser::SerializeSeq for Items {
+    type Ok = Value;
+    type Error = ValueError;
+
+    fn serialize_element<T: Serialize + ?Sized>(&mut self, item: &T) -> Result<(), ValueError> {
+        self.push(item)
+    }
+
+    fn end(self) -> Result<Value, ValueError> {
+        Ok(self.finish())
+    }
+}
+
+impl ser::SerializeTuple for Items {
+    type Ok = Value;
+    type Error = ValueError;
+
+    fn serialize_element<T: Serialize + ?Sized>(&mut self, item: &T) -> Result<(), ValueError> {
+        self.push(item)
+    }
+
+    fn end(self) -> Result<Value, ValueError> {
+        Ok(self.finish())
+    }
+}
+
+impl ser::SerializeTupleStruct for Items {
+    type Ok = Value;
+    type Error = ValueError;
+
+    fn serialize_field<T: Serialize + ?Sized>(&mut self, item: &T) -> Result<(), ValueError> {
+        self.push(item)
+    }
+
+    fn end(self) -> Result<Value, ValueError> {
+        Ok(self.finish())
+    }
+}
+
+impl ser::SerializeTupleVariant for Items {
+    type Ok = Value;
+    type Error = ValueError;
+
+    fn serialize_field<T: Serialize + ?Sized>(&mut self, item: &T) -> Result<(), ValueError> {
+        self.push(item)
+    }
+
+    fn end(self) -> Result<Value, ValueError> {
+        Ok(self.finish())
+    }
+}
+
+/// An object that is being written.
+struct Entries {
+    object: Object,
+    key: Option<String>,
+    variant: Option<&'static str>,
+}
+
+impl Entries {
+    fn insert<T: Serialize + ?Sized>(&mut self, key: String, value: &T) -> Result<(), ValueError> {
+        let value = to_value(value).map_err(|error| error.under(&key))?;
+        self.object.insert(key, value);
+        Ok(())
+    }
+
+    fn finish(self) -> Value {
+        let object = Value::Object(self.object);
+        match self.variant {
+            Some(variant) => wrapped(variant, object),
+            None => object,
+        }
+    }
+}
+
+impl ser::SerializeMap for Entries {
+    type Ok = Value;
+    type Error = ValueError;
+
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), ValueError> {
+        self.key = Some(match to_value(key)? {
+            Value::String(text) => text,
+            // As JSON does: a map from numbers is common, and its keys read back as numbers.
+            Value::I64(number) => number.to_string(),
+            Value::U64(number) => number.to_string(),
+            Value::Bool(value) => value.to_string(),
+            _ => return Err(ser::Error::custom("the keys of a map must be text or whole numbers")),
+        });
+        Ok(())
+    }
+
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), ValueError> {
+        match self.key.take() {
+            Some(key) => self.insert(key, value),
+            None => Err(ser::Error::custom("a map's value was written before its key")),
+        }
+    }
+
+    fn end(self) -> Result<Value, ValueError> {
+        Ok(self.finish())
+    }
+}
+
+impl ser::SerializeStruct for Entries {
+    type Ok = Value;
+    type Error = ValueError;
+
+    fn serialize_field<T: Serialize + ?Sized>(
+        &mut self,
+        key: &'static str,
+        value: &T,
+    ) -> Result<(), ValueError> {
+        self.insert(key.to_owned(), value)
+    }
+
+    fn end(self) -> Result<Value, ValueError> {
+        Ok(self.finish())
+    }
+}
+
+impl ser::SerializeStructVariant for Entries {
+    type Ok = Value;
+    type Error = ValueError;
+
+    fn serialize_field<T: Serialize + ?Sized>(
+        &mut self,
+        key: &'static str,
+        value: &T,
+    ) -> Result<(), ValueError> {
+        self.insert(key.to_owned(), value)
+    }
+
+    fn end(self) -> Result<Value, ValueError> {
+        Ok(self.finish())
     }
 }
