@@ -1,1 +1,58 @@
-//! TBD
+//! The programs of an iCEFARM, as functions to build programs of one's own from.
+//!
+//! The binary `icefarm` is all of them. A worker with a state of one's own is a crate that depends
+//! on this one with `default-features = false, features = ["worker"]`, and whose `main` is
+//!
+//! ```no_run
+//! # #[cfg(feature = "worker")] mod doc {
+//! // use my_state as _;
+//!
+//! fn main() -> std::process::ExitCode {
+//!     icefarm::worker_main()
+//! }
+//! # }
+//! # #[cfg(not(feature = "worker"))]
+//! # fn main() {}
+//! ```
+//!
+//! It takes the same flags, `ICEFARM_*` variables and configuration file as `icefarm worker`, and
+//! builds no control server.
+//!
+//! | feature | what it gives |
+//! |---|---|
+//! | `control` | [`control_main`] |
+//! | `worker` | [`worker_main`], with the virtual boards of `--sim` |
+//! | `cli` (default) | [`main`]: the whole command line, with the stock states |
+#![deny(missing_docs)]
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may stop where it fails"))]
+
+#[cfg(feature = "cli")]
+mod cli;
+pub mod config;
+#[cfg(feature = "control")]
+mod control;
+mod exit;
+#[cfg(any(feature = "control", feature = "worker"))]
+mod role;
+#[cfg(any(feature = "control", feature = "worker"))]
+mod serve;
+#[cfg(feature = "cli")]
+mod up;
+#[cfg(feature = "worker")]
+mod worker;
+
+#[cfg(feature = "cli")]
+pub use cli::main;
+#[cfg(feature = "control")]
+pub use control::control_main;
+#[cfg(feature = "worker")]
+pub use worker::worker_main;
+
+use std::io::Write;
+
+/// Tells the user what went wrong, as every command does.
+fn complain(text: &str) {
+    let mut err = std::io::stderr().lock();
+    // There is nobody left to tell if stderr is closed.
+    let _ = writeln!(err, "error: {text}");
+}

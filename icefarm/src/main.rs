@@ -1,2 +1,8 @@
-//! TBD
-fn main() {}
+//! The command `icefarm` with the stock states.
+
+use icefarm_state_pulse_count as _;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    icefarm::main()
+}

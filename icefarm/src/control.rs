@@ -1,0 +1,101 @@
+//! `icefarm control`.
+
+use crate::serve::{self, ServeError};
+use crate::{complain, exit, role};
+use clap::Args;
+use clap::builder::BoolishValueParser;
+use icefarm_control::{Control, ControlConfig, ControlError};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  icefarm control
+  icefarm control --listen 127.0.0.1:8080 --db /var/lib/icefarm/farm.sqlite
+  icefarm control --listen 127.0.0.1:0        a free port; the first line on stdout names it")]
+pub(crate) struct ControlArgs {
+    /// The address to listen on; port 0 takes a free one.
+    #[arg(
+        long,
+        env = "ICEFARM_CONTROL_LISTEN",
+        value_name = "ADDR",
+        default_value = "127.0.0.1:8080"
+    )]
+    pub(crate) listen: SocketAddr,
+
+    /// The database; it is made if it is not there.
+    #[arg(long, env = "ICEFARM_DB", value_name = "FILE", default_value = "farm.sqlite")]
+    pub(crate) db: PathBuf,
+
+    /// A host name under which browsers and clients may reach this server, beside addresses and
+    /// `localhost`; may be given several times.
+    #[arg(
+        long,
+        env = "ICEFARM_ALLOW_HOST",
+        value_name = "NAME",
+        value_delimiter = ',',
+        action = clap::ArgAction::Append
+    )]
+    pub(crate) allow_host: Vec<String>,
+
+    /// How long after its start this server lets no reservation expire, in seconds: clients need a
+    /// moment to find it again.
+    #[arg(long, env = "ICEFARM_GRACE", value_name = "SECONDS", default_value_t = 60)]
+    pub(crate) grace: u32,
+
+    /// Listen on an address that others can reach, although nobody is asked who they are.
+    #[arg(long, env = "ICEFARM_INSECURE", value_parser = BoolishValueParser::new())]
+    pub(crate) insecure: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Fault {
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    #[error("the runtime cannot be started: {0}")]
+    Runtime(std::io::Error),
+}
+
+/// The `main` of a program that is a control server: `icefarm control` with the same flags.
+#[must_use]
+pub fn control_main() -> ExitCode {
+    match role::parse::<ControlArgs>("control", "The control server of an iCEFARM") {
+        Ok(args) => {
+            serve::log(0);
+            main(args)
+        }
+        Err(code) => code,
+    }
+}
+
+pub(crate) fn main(args: ControlArgs) -> ExitCode {
+    match run(args) {
+        Ok(()) => exit::DONE,
+        Err(fault) => {
+            complain(&exit::chain(&fault));
+            exit::failed()
+        }
+    }
+}
+
+fn run(args: ControlArgs) -> Result<(), Fault> {
+    let runtime = tokio::runtime::Runtime::new().map_err(Fault::Runtime)?;
+    runtime.block_on(async {
+        let listener = serve::listen(args.listen, args.insecure).await?;
+        let mut config = ControlConfig::default();
+        config.allowed_hosts = args.allow_host;
+        config.startup_grace = Duration::from_secs(args.grace.into());
+        let control = Control::builder().database(&args.db).config(config).build()?;
+        serve::announce(listener.local_addr().map_err(|source| ServeError::Listen {
+            address: args.listen,
+            source,
+        })?);
+        control.run(listener, serve::signalled()).await?;
+        Ok(())
+    })
+}

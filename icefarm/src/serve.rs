@@ -1,0 +1,89 @@
+//! What the server commands have in common: listening, telling where, and ending on a signal.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use tokio::net::TcpListener;
+
+/// Why a server could not run.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ServeError {
+    /// The port is taken, or the address is not this machine's.
+    #[error("cannot listen on {address}: {source}")]
+    Listen { address: SocketAddr, source: std::io::Error },
+    /// Everybody who can reach the address could use the boards.
+    #[error(
+        "refusing to listen on {address}: everybody who reaches it could use and end what others \
+         reserved. Listen on 127.0.0.1 (an SSH tunnel brings others there), or say --insecure if \
+         the network itself keeps strangers out"
+    )]
+    Open { address: SocketAddr },
+}
+
+/// Binds the address. Only loopback is taken without `insecure`.
+pub(crate) async fn listen(
+    address: SocketAddr,
+    insecure: bool,
+) -> Result<TcpListener, ServeError> {
+    if !address.ip().is_loopback() && !insecure {
+        return Err(ServeError::Open { address });
+    }
+    TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address, source })
+}
+
+/// The first line on stdout, by which scripts learn the port that the system chose.
+pub(crate) fn announce(address: SocketAddr) {
+    let mut out = std::io::stdout().lock();
+    // Whoever closed our stdout does not want to know.
+    let _ = writeln!(out, "listening on http://{address}").and_then(|()| out.flush());
+}
+
+/// Ends with the first Ctrl-C or SIGTERM.
+pub(crate) async fn signalled() {
+    let interrupt = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = interrupt => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    // Without a handler the signal ends the program by itself, which is what it asks for.
+    if interrupt.await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Where logs go, and how much of them.
+pub(crate) fn log(verbose: u8) {
+    let default = match verbose {
+        0 => "info,hyper=warn",
+        1 => "debug,hyper=warn",
+        _ => "trace",
+    };
+    let filter = std::env::var("ICEFARM_LOG")
+        .ok()
+        .and_then(|text| tracing_subscriber::EnvFilter::try_new(text).ok())
+        .unwrap_or_else(|| tracing_subscriber::EnvFilter::new(default));
+    let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    // A second call in one process keeps the first log.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(colours)
+        .with_target(false)
+        .with_writer(std::io::stderr)
+        .try_init();
+}
+
+/// The name of this machine, for a worker that was given none.
+pub(crate) fn host_name() -> String {
+    std::fs::read_to_string(PathBuf::from("/proc/sys/kernel/hostname"))
+        .map(|name| name.trim().to_owned())
+        .ok()
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "worker".to_owned())
+}

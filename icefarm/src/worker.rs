@@ -1,0 +1,162 @@
+//! `icefarm worker`.
+
+use crate::serve::{self, ServeError};
+use crate::{complain, exit, role};
+use clap::Args;
+use clap::builder::BoolishValueParser;
+use icefarm_core::{Registry, RegistryError, Serial, WorkerName};
+use icefarm_sim::VirtualBus;
+use icefarm_worker::{Worker, WorkerConfig, WorkerError};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  icefarm worker --sim 4                                 four virtual boards
+  icefarm worker --control http://127.0.0.1:8080 --name bench-2 --listen 127.0.0.1:8082 --sim 2
+  icefarm worker --sim-serial \"example pico2ice serial\"  a virtual board of that serial")]
+pub(crate) struct WorkerArgs {
+    /// The address to listen on; port 0 takes a free one.
+    #[arg(
+        long,
+        env = "ICEFARM_WORKER_LISTEN",
+        value_name = "ADDR",
+        default_value = "127.0.0.1:8081"
+    )]
+    pub(crate) listen: SocketAddr,
+
+    /// Where the control server listens.
+    #[arg(
+        long,
+        env = "ICEFARM_CONTROL",
+        value_name = "URL",
+        default_value = "http://127.0.0.1:8080"
+    )]
+    pub(crate) control: String,
+
+    /// This worker's name, unique in the farm. The name of the machine if absent.
+    #[arg(long, env = "ICEFARM_WORKER_NAME", value_name = "NAME")]
+    pub(crate) name: Option<String>,
+
+    /// The address that clients are told, http://HOST:PORT. The one that control sees if absent.
+    #[arg(long, env = "ICEFARM_ADVERTISE", value_name = "URL")]
+    pub(crate) advertise: Option<String>,
+
+    /// So many virtual boards, which simulate the circuits that they are given.
+    #[arg(long, env = "ICEFARM_SIM", value_name = "N", default_value_t = 0)]
+    pub(crate) sim: u32,
+
+    /// A virtual board with this serial; may be given several times.
+    #[arg(
+        long,
+        env = "ICEFARM_SIM_SERIAL",
+        value_name = "SERIAL",
+        value_delimiter = ',',
+        action = clap::ArgAction::Append
+    )]
+    pub(crate) sim_serial: Vec<String>,
+
+    /// How many times faster than real time virtual boards run. A measurement of one second takes
+    /// 0.1 s at 10; what is counted stays the same.
+    #[arg(long, env = "ICEFARM_SIM_SPEED", value_name = "FACTOR", default_value_t = 1.0)]
+    pub(crate) sim_speed: f64,
+
+    /// A host name under which this server may be reached, beside addresses and `localhost`; may
+    /// be given several times.
+    #[arg(
+        long,
+        env = "ICEFARM_ALLOW_HOST",
+        value_name = "NAME",
+        value_delimiter = ',',
+        action = clap::ArgAction::Append
+    )]
+    pub(crate) allow_host: Vec<String>,
+
+    /// Listen on an address that others can reach, although nobody is asked who they are.
+    #[arg(long, env = "ICEFARM_INSECURE", value_parser = BoolishValueParser::new())]
+    pub(crate) insecure: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Fault {
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    #[error(transparent)]
+    Worker(#[from] WorkerError),
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    #[error(transparent)]
+    Name(#[from] icefarm_core::NameError),
+    #[error(transparent)]
+    Sim(#[from] icefarm_sim::VirtualBusError),
+    #[error(
+        "this worker has no boards: say --sim N for virtual ones (boards on USB are not supported \
+         by this version)"
+    )]
+    NoBoards,
+    #[error("the runtime cannot be started: {0}")]
+    Runtime(std::io::Error),
+}
+
+/// The `main` of a program that is a worker: `icefarm worker` with the same flags, and with the
+/// states of the crates that the program links.
+#[must_use]
+pub fn worker_main() -> ExitCode {
+    match role::parse::<WorkerArgs>("worker", "A worker of an iCEFARM") {
+        Ok(args) => {
+            serve::log(0);
+            main(args)
+        }
+        Err(code) => code,
+    }
+}
+
+pub(crate) fn main(args: WorkerArgs) -> ExitCode {
+    match run(args) {
+        Ok(()) => exit::DONE,
+        Err(fault) => {
+            complain(&exit::chain(&fault));
+            exit::failed()
+        }
+    }
+}
+
+fn run(args: WorkerArgs) -> Result<(), Fault> {
+    let runtime = tokio::runtime::Runtime::new().map_err(Fault::Runtime)?;
+    runtime.block_on(async {
+        let listener = serve::listen(args.listen, args.insecure).await?;
+        let address = listener
+            .local_addr()
+            .map_err(|source| ServeError::Listen { address: args.listen, source })?;
+        let worker = build(&args)?;
+        serve::announce(address);
+        worker.run(listener, serve::signalled()).await?;
+        Ok(())
+    })
+}
+
+/// A worker as the flags describe it.
+pub(crate) fn build(args: &WorkerArgs) -> Result<Worker, Fault> {
+    if args.sim == 0 && args.sim_serial.is_empty() {
+        return Err(Fault::NoBoards);
+    }
+    let name = WorkerName::new(args.name.clone().unwrap_or_else(serve::host_name))?;
+    let mut bus = VirtualBus::builder(name.as_str()).boards(args.sim).speed(args.sim_speed);
+    for serial in &args.sim_serial {
+        bus = bus.serial(Serial::new(serial.as_str())?);
+    }
+    let mut config = WorkerConfig::default();
+    config.allowed_hosts.clone_from(&args.allow_host);
+    let mut worker = Worker::builder()
+        .name(name)
+        .control(args.control.as_str())
+        .registry(Registry::collect()?)
+        .bus(Arc::new(bus.build()?))
+        .config(config);
+    if let Some(url) = &args.advertise {
+        worker = worker.advertise(url.as_str());
+    }
+    Ok(worker.build()?)
+}

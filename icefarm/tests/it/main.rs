@@ -1,0 +1,13 @@
+//! The real binaries, as a user runs them.
+
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    unreachable_pub,
+    reason = "a test has no reader outside and may stop where it fails"
+)]
+
+mod commands;
+mod evaluate;
+mod farm;
+mod restart;
