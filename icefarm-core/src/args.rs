@@ -4,6 +4,7 @@ use crate::{Object, Value, ValueError};
 use serde::de::{DeserializeOwned, Deserializer, Visitor};
 use serde::{Deserialize, Serialize, forward_to_deserialize_any};
 use std::borrow::Cow;
+use std::marker::PhantomData;
 
 /// One argument that a constructor, a command or an event handler takes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -181,6 +182,24 @@ fn listed(known: &[String]) -> String {
 fn hint(known: &[String]) -> String {
     if known.is_empty() { String::new() } else { format!("; {}", listed(known)) }
 }
+
+/// Tells whether a parameter's type is an `Option`, also behind an alias: the inherent constant of
+/// an `Option` goes before the trait's. Asked by generated code.
+#[derive(Debug)]
+pub struct Presence<T>(PhantomData<T>);
+
+impl<T> Presence<Option<T>> {
+    /// The key may be absent.
+    pub const OPTIONAL: bool = true;
+}
+
+/// What holds for all other types, see [`Presence`].
+pub trait Required {
+    /// The key may not be absent.
+    const OPTIONAL: bool = false;
+}
+
+impl<T> Required for Presence<T> {}
 
 /// Stands for a value that was not sent. Only an `Option` can be decoded from it.
 struct Absent;

@@ -41,10 +41,9 @@
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may stop where it fails"))]
 
-extern crate self as icefarm_core;
-
 mod args;
 mod blob;
+pub mod blocking;
 pub mod board;
 pub mod clock;
 mod device;
@@ -60,9 +59,11 @@ pub mod wire;
 
 pub use args::{ArgError, ArgSpec, Args, Strictness, check_keys};
 pub use blob::{Base64Error, Blob};
+pub use blocking::{Blocking, BlockingError};
 pub use board::{Board, BoardError, Bus, Face, ImageInfo, SerialPort};
 pub use clock::{Clock, SteadyClock, SystemClock, Timestamp};
 pub use device::{Device, DeviceHost, DeviceInfo, NextState, Residue};
+pub use icefarm_macros::{register, reservable};
 pub use ids::{
     ClientName, Epoch, EvaluationId, ImageName, Incarnation, InstanceId, Kind, LeaseId,
     MAX_NAME_BYTES, NameError, RequestId, ReservationId, Serial, WorkerName,
@@ -77,6 +78,10 @@ pub use value::{Object, Value, ValueError, to_value};
 /// What the macros expand to. Not part of the public interface.
 #[doc(hidden)]
 pub mod __private {
+    pub use crate::args::{Presence, Required};
+    pub use crate::method::downcast;
     pub use crate::plugins::PLUGINS;
-    pub use linkme;
+    pub use crate::registration::Linked;
+    pub use futures::future::BoxFuture;
+    pub use {inventory, linkme};
 }
