@@ -44,6 +44,7 @@
 mod args;
 mod blob;
 pub mod blocking;
+pub mod blocking;
 pub mod board;
 pub mod clock;
 mod device;
@@ -59,6 +60,7 @@ pub mod wire;
 
 pub use args::{ArgError, ArgSpec, Args, Strictness, check_keys};
 pub use blob::{Base64Error, Blob};
+pub use blocking::{Blocking, BlockingError};
 pub use blocking::{Blocking, BlockingError};
 pub use board::{Board, BoardError, Bus, Face, ImageInfo, SerialPort};
 pub use clock::{Clock, SteadyClock, SystemClock, Timestamp};
