@@ -146,6 +146,9 @@ pub enum BoardError {
         /// What was asked for.
         what: &'static str,
     },
+    /// The lease in whose name it was asked is over.
+    #[error("the lease is over")]
+    LeaseOver,
     /// The connection to the board failed.
     #[error("talking to the board failed")]
     Io(#[from] std::io::Error),
