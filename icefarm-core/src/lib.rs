@@ -42,8 +42,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may stop where it fails"))]
 
 mod args;
+mod attributes;
 mod blob;
-pub mod blocking;
 pub mod blocking;
 pub mod board;
 pub mod clock;
@@ -59,13 +59,12 @@ mod value;
 pub mod wire;
 
 pub use args::{ArgError, ArgSpec, Args, Strictness, check_keys};
+pub use attributes::{register, reservable};
 pub use blob::{Base64Error, Blob};
-pub use blocking::{Blocking, BlockingError};
 pub use blocking::{Blocking, BlockingError};
 pub use board::{Board, BoardError, Bus, Face, ImageInfo, SerialPort};
 pub use clock::{Clock, SteadyClock, SystemClock, Timestamp};
 pub use device::{Device, DeviceHost, DeviceInfo, NextState, Residue};
-pub use icefarm_macros::{register, reservable};
 pub use ids::{
     ClientName, Epoch, EvaluationId, ImageName, Incarnation, InstanceId, Kind, LeaseId,
     MAX_NAME_BYTES, NameError, RequestId, ReservationId, Serial, WorkerName,

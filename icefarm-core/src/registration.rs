@@ -85,8 +85,8 @@ impl Registration {
 
     /// Where the block stands.
     #[must_use]
-    pub fn place(&self) -> Place {
-        self.place
+    pub fn place(&self) -> &Place {
+        &self.place
     }
 
     /// The type's path.

@@ -3,6 +3,7 @@
 use crate::args::{Strictness, check_keys};
 use crate::plugins::Place;
 use crate::registration::{Linked, Registered, Registration, Reservable};
+use crate::wire::events;
 use crate::{
     ArgError, ArgSpec, BuildError, CallError, Device, DynState, Kind, NameError, Object, Value,
 };
@@ -75,6 +76,7 @@ impl Registry {
             }
             check_events(registration)?;
             let Some(reservable) = registration.reservable() else { continue };
+            check_commands(registration)?;
             let place = registration.place();
             let kind = Kind::new(reservable.kind)
                 .map_err(|source| RegistryError::InvalidKind { place, source })?;
@@ -180,8 +182,22 @@ impl Registry {
     }
 }
 
+/// What the farm itself says on the sockets: a command of such a name would never arrive.
+const RESERVED: [&str; 6] =
+    [events::ACK, events::DROPPED, events::ERROR, events::HELLO, events::REPLY, events::RESYNC];
+
+fn check_commands(registration: &'static Registration) -> Result<(), RegistryError> {
+    match registration.methods().iter().find(|method| RESERVED.contains(&method.event())) {
+        Some(method) => Err(RegistryError::ReservedCommand {
+            command: method.event(),
+            place: registration.place(),
+        }),
+        None => Ok(()),
+    }
+}
+
 /// The macro finds what is registered twice, except under different `#[cfg]`s.
-fn check_events(registration: &Registration) -> Result<(), RegistryError> {
+fn check_events(registration: &'static Registration) -> Result<(), RegistryError> {
     let methods = registration.methods();
     for (index, second) in methods.iter().enumerate() {
         if let Some(first) = methods[..index].iter().find(|first| first.event() == second.event()) {
@@ -247,9 +263,9 @@ pub enum RegistryError {
         /// The kind.
         kind: Kind,
         /// The place that sorts first.
-        first: Place,
+        first: &'static Place,
         /// The other one.
-        second: Place,
+        second: &'static Place,
     },
     /// Two methods of one type answer to the same command or event.
     #[error("`{event}` is registered twice for `{target}`, by `{first}` and `{second}`: {place}")]
@@ -263,13 +279,21 @@ pub enum RegistryError {
         /// The other one.
         second: &'static str,
         /// The block that they are in.
-        place: Place,
+        place: &'static Place,
+    },
+    /// A state has a command with a name that the protocol uses itself.
+    #[error("`{command}` is a word of the protocol and cannot be a command: {place}")]
+    ReservedCommand {
+        /// The name.
+        command: &'static str,
+        /// The block.
+        place: &'static Place,
     },
     /// A kind is registered under something that is no name.
     #[error("the kind at {place} cannot be one")]
     InvalidKind {
         /// The block.
-        place: Place,
+        place: &'static Place,
         /// What is wrong with it.
         source: NameError,
     },

@@ -18,9 +18,9 @@ fn registry() -> Registry {
 
 #[test]
 fn what_is_linked_is_found() {
-    let registry = Registry::collect().unwrap_err();
-    // Twins, below, are linked in too.
-    assert!(matches!(registry, RegistryError::DuplicateKind { .. }), "{registry}");
+    // Kinds are looked at in the order of the source, and the twins below come first.
+    let error = Registry::collect().unwrap_err();
+    assert!(matches!(error, RegistryError::DuplicateKind { .. }), "{error}");
     assert!(plugins().iter().any(|plugin| plugin.name == env!("CARGO_PKG_NAME")));
     assert!(plugins().is_sorted());
 }
@@ -234,11 +234,11 @@ fn an_event_registered_twice_is_refused_with_both_methods() {
     struct Torn;
     #[register]
     impl Torn {
-        #[cfg(all())]
+        #[cfg(not(target_os = "none"))]
         #[register("results")]
         fn one(&mut self) {}
 
-        #[cfg(not(any()))]
+        #[cfg(not(target_os = "uefi"))]
         #[register("results")]
         fn other(&mut self) {}
     }
@@ -248,4 +248,22 @@ fn an_event_registered_twice_is_refused_with_both_methods() {
         error,
         RegistryError::DuplicateEvent { event: "results", first: "one", second: "other", .. }
     ));
+}
+
+#[test]
+fn a_command_cannot_have_a_name_of_the_protocol() {
+    struct Deaf;
+    #[reservable("deaf")]
+    impl Deaf {
+        fn new(_device: Device) -> Self {
+            Self
+        }
+
+        #[register("ack")]
+        fn ack(&mut self) {}
+    }
+    impl State for Deaf {}
+
+    let error = Registry::builder().with::<Deaf>().build().unwrap_err();
+    assert!(matches!(error, RegistryError::ReservedCommand { command: "ack", .. }), "{error}");
 }

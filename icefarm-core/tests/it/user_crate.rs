@@ -2,6 +2,7 @@
 #![deny(warnings, missing_docs, unreachable_pub, missing_debug_implementations)]
 #![deny(unused_qualifications, unused_lifetimes, single_use_lifetimes, clippy::all)]
 #![deny(clippy::pedantic, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![expect(clippy::needless_pass_by_value, reason = "arguments are decoded and must be owned")]
 
 use icefarm_core::{Blob, Device, Json, Object, Serial, State, StateError, Value};
 use icefarm_core::{register, reservable};
@@ -48,32 +49,38 @@ impl Greeter {
     }
 
     #[register("window", "window", "value 1")]
-    fn window(&self, Window { from, to }: Window, scale: Option<f64>) -> f64 {
-        f64::from(to - from) * scale.unwrap_or(1.0)
+    fn window(&self, Window { from, to }: Window, scale: Option<f64>) -> Result<f64, String> {
+        let ticks = to.checked_sub(from).ok_or_else(|| format!("{} is no window", self.message))?;
+        Ok(f64::from(ticks) * scale.unwrap_or(1.0))
     }
 
     #[register("reverse", "file")]
     #[register("turn", "file")]
-    fn reverse(&self, file: Blob) -> Blob {
-        let _ = self;
+    fn reverse(&mut self, file: Blob) -> Blob {
+        self.label = None;
         file.iter().rev().copied().collect::<Vec<_>>().into()
     }
 
     #[register("read")]
     async fn read(&mut self) -> Result<Json<Reading>, std::num::ParseIntError> {
+        std::future::ready(()).await;
         Ok(Json(Reading { pulses: self.message.parse()? }))
     }
 
     #[register("label")]
     fn label(&mut self) -> Value {
-        self.label.take().into()
+        let label = self.label.clone();
+        self.unregistered();
+        label.into()
     }
 
-    #[cfg(any())]
+    #[cfg(target_os = "none")]
     #[register("absent")]
     fn absent(&mut self) -> Nothing {}
 
-    fn _unregistered(&self) {}
+    fn unregistered(&mut self) {
+        self.label = None;
+    }
 }
 
 impl State for Greeter {}
