@@ -1,11 +1,11 @@
 //! `#[reservable]`: a state's `impl` block, in which the constructor is.
 
 use crate::block;
-use crate::faults::{Faults, generated_at, refuse};
+use crate::faults::{Faults, refuse};
 use crate::names::{Names, core_or_default};
-use crate::params::{check, decoding, local, typed};
+use crate::params::{check, decoding, local, shown_at, typed};
 use proc_macro2::TokenStream;
-use quote::{quote, quote_spanned};
+use quote::quote;
 use syn::spanned::Spanned as _;
 use syn::{Error, Ident, ImplItem, Item, ItemImpl, Path, Signature};
 
@@ -88,11 +88,9 @@ fn entry(
         (&decoding.specs, &decoding.args, &decoding.statements, &decoding.values);
     let device = local("device");
     let state = local("state");
-    let at_device = generated_at(device_param.ty.span());
-    let given = quote_spanned!(at_device=> { #device });
+    let given = shown_at(&device, device_param.ty.span());
     // A type that is no state is shown where it is named.
-    let at_type = generated_at(self_ty.span());
-    let into_state = quote_spanned!(at_type=> #core::IntoState::into_state(#state));
+    let made = shown_at(&state, self_ty.span());
     quote! {
         #core::Reservable::new(#kind, #specs, {
             fn build(
@@ -104,7 +102,7 @@ fn entry(
             > {
                 #statements
                 let #state = <#self_ty>::new(#given #(, #values)*);
-                #into_state
+                #core::IntoState::into_state(#made)
             }
             build
         })

@@ -3,7 +3,7 @@
 use crate::block;
 use crate::faults::{Faults, generated_at, refuse};
 use crate::names::{CorePath, Names, core_or_default};
-use crate::params::{check, decoding, local, typed};
+use crate::params::{check, decoding, local, shown_at, typed};
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
@@ -62,14 +62,14 @@ pub(crate) fn entry(
         ReturnType::Default => method.span(),
         ReturnType::Type(_, ty) => ty.span(),
     };
-    let into_reply = quote_spanned!(generated_at(at_output)=> #core::Reply::into_reply(#reply));
+    let returned = shown_at(&reply, at_output);
     // A future that is not `Send` is shown at the method's name.
     let future = quote_spanned! {generated_at(method.span())=>
         ::std::boxed::Box::pin(async move {
             let #target = #core::__private::downcast::<#self_ty>(#target);
             #statements
             let #reply = <#self_ty>::#method(#target #(, #values)*) #awaited;
-            #into_reply
+            #core::Reply::into_reply(#returned)
         })
     };
     quote! {

@@ -3,7 +3,7 @@
 use crate::faults::{Faults, generated_at};
 use crate::names::Names;
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use quote::{quote, quote_spanned};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned as _;
 use syn::{FnArg, LitStr, Pat, PatType, Path, Safety, Signature, Token, Type};
@@ -112,5 +112,10 @@ pub(crate) fn decoding(core: &Path, keys: &[LitStr], params: &[&PatType]) -> Dec
 
 /// A variable that the user's code neither sees nor hides.
 pub(crate) fn local(name: &str) -> Ident {
-    format_ident!("{}", name, span = Span::mixed_site())
+    Ident::new(name, Span::mixed_site())
+}
+
+/// The same variable, shown at the user's tokens if it is of a wrong type.
+pub(crate) fn shown_at(local: &Ident, span: Span) -> Ident {
+    Ident::new(&local.to_string(), span.resolved_at(local.span()))
 }
