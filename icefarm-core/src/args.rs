@@ -237,7 +237,7 @@ mod tests {
     const SPECS: &[ArgSpec] = &[ArgSpec::new("message", false), ArgSpec::new("label", true)];
 
     fn object(json: serde_json::Value) -> Object {
-        Value::from(json).as_object().unwrap().clone()
+        Value::from(json).into_object().unwrap()
     }
 
     fn check(json: serde_json::Value, strictness: Strictness) -> String {

@@ -17,6 +17,10 @@ pub(super) const TOO_WIDE: &str = "a whole number must lie between -2^63 and 2^6
 /// The longest list that is allocated on the word of whoever sent it.
 const TRUSTED_LENGTH: usize = 1024;
 
+/// How deep lists and maps may lie in each other: as deep as serde_json goes. Who reads untrusted
+/// input must not run out of stack, and not every format counts.
+const MAX_DEPTH: usize = 128;
+
 /// The number, if 64 bits hold it.
 pub(super) fn whole(number: i128) -> Option<Value> {
     i64::try_from(number).map(Value::I64).or_else(|_| u64::try_from(number).map(Value::U64)).ok()
@@ -24,13 +28,34 @@ pub(super) fn whole(number: i128) -> Option<Value> {
 
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ValueVisitor)
+        Nested { depth: 0 }.deserialize(deserializer)
     }
 }
 
-struct ValueVisitor;
+/// A value inside of `depth` lists and maps.
+#[derive(Clone, Copy)]
+struct Nested {
+    depth: usize,
+}
 
-impl<'de> Visitor<'de> for ValueVisitor {
+impl Nested {
+    fn inner<E: de::Error>(self) -> Result<Self, E> {
+        if self.depth == MAX_DEPTH {
+            return Err(E::custom(format_args!("nested more than {MAX_DEPTH} levels deep")));
+        }
+        Ok(Self { depth: self.depth + 1 })
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Nested {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Nested {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -46,7 +71,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<Value, D::Error> {
-        Value::deserialize(inner)
+        self.deserialize(inner)
     }
 
     fn visit_bool<E: de::Error>(self, value: bool) -> Result<Value, E> {
@@ -90,17 +115,19 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
+        let inner = self.inner()?;
         let mut items = Vec::with_capacity(access.size_hint().unwrap_or(0).min(TRUSTED_LENGTH));
-        while let Some(item) = access.next_element()? {
+        while let Some(item) = access.next_element_seed(inner)? {
             items.push(item);
         }
         Ok(Value::Array(items))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
+        let inner = self.inner()?;
         let mut object = Object::new();
-        while let Some((key, value)) = access.next_entry()? {
-            object.insert(key, value);
+        while let Some(key) = access.next_key()? {
+            object.insert(key, access.next_value_seed(inner)?);
         }
         Ok(Value::Object(object))
     }

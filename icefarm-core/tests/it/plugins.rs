@@ -9,7 +9,7 @@ use icefarm_core::{
 use serde_json::json;
 
 fn object(json: serde_json::Value) -> Object {
-    Value::from(json).as_object().unwrap().clone()
+    Value::from(json).into_object().unwrap()
 }
 
 fn registry() -> Registry {

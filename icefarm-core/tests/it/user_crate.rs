@@ -131,3 +131,14 @@ impl Anything {
         self.0.insert("value".into(), value);
     }
 }
+
+/// Only elsewhere; the attribute stands before the condition.
+#[cfg(target_os = "none")]
+struct Elsewhere;
+
+#[register]
+#[cfg(target_os = "none")]
+impl Elsewhere {
+    #[register("absent")]
+    fn absent(&mut self) {}
+}

@@ -225,3 +225,22 @@ fn values_are_built_from_what_is_at_hand() {
     assert_eq!(format!("{:?}", Value::from(Blob::from(vec![0; 104_090]))), "<104090 bytes>");
     assert_eq!(Value::from(Object::new()), Value::from(json!({})));
 }
+
+#[test]
+fn nesting_without_end_is_refused() {
+    // Lists of one list each: 0x91 in MessagePack, whose reader alone would run out of stack.
+    let nested = |depth| [vec![0x91; depth], vec![0xc0]].concat();
+    let read = |packed: Vec<u8>| rmp_serde::from_slice::<Value>(&packed);
+    assert!(read(nested(128)).is_ok());
+    let error = read(nested(129)).unwrap_err();
+    assert!(error.to_string().contains("nested more than 128 levels deep"), "{error}");
+    assert!(read(nested(1_000_000)).is_err());
+    assert!(serde_json::from_str::<Value>(&"[".repeat(1_000_000)).is_err());
+}
+
+#[test]
+fn a_number_keeps_its_last_digit_in_json() {
+    let number = -1.409464853703614e258;
+    let text = serde_json::to_string(&Value::from(number)).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&text).unwrap().as_f64(), Some(number));
+}
