@@ -1,1 +1,61 @@
-//! TBD
+//! What control servers, workers and clients of an iCEFARM share on the network.
+//!
+//! A server is a tree of [`warp`] filters behind [`serve`], which takes every request through the
+//! [`Guard`] first. Whatever goes wrong is answered in one shape, [`ApiError`]. Connections come
+//! from a [`Listener`] and are made by a [`Connector`], so that simulated networks and TLS can
+//! take TCP's place.
+//!
+//! ```
+//! use icefarm_core::Object;
+//! use icefarm_net::{ApiError, BodyLimits, HttpClient, RequestOptions, ServeOptions};
+//! use icefarm_net::{answer, object, recover, serve};
+//! use warp::Filter;
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+//! let echo = warp::path!("echo")
+//!     .and(warp::post())
+//!     .and(object(BodyLimits::default()))
+//!     .map(|body: Option<Object>| answer(Ok::<_, ApiError>(body)));
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+//! let server = listener.local_addr()?.into();
+//! let service = warp::service(echo.recover(recover));
+//! tokio::spawn(serve(listener, service, ServeOptions::default(), std::future::pending()));
+//!
+//! let body = serde_json::json!({"amount": 2});
+//! let echoed: serde_json::Value = HttpClient::default()
+//!     .post_json(&server, "/echo", &body, &RequestOptions::default())
+//!     .await?;
+//! assert_eq!(echoed, body);
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! # }).unwrap();
+//! ```
+#![deny(missing_docs)]
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may stop where it fails"))]
+
+mod authority;
+mod body;
+mod client;
+pub mod codec;
+mod endpoint;
+mod error;
+mod guard;
+mod held;
+mod panics;
+mod pool;
+mod reply;
+mod serve;
+mod transport;
+mod upgrade;
+
+pub use body::{BodyLimits, args, object};
+pub use client::{Bearer, HttpClient, HttpError, RequestOptions};
+pub use endpoint::{Endpoint, EndpointError};
+pub use error::{ApiError, recover};
+pub use guard::{Guard, HostNameError};
+pub use reply::{answer, json, wants_v1};
+pub use serve::{ServeOptions, serve};
+pub use transport::{BoxIo, Connector, Io, Listener, Peer, TcpConnector};
+
+/// The largest message, in bytes, unless a limit is changed: 800 bitstreams of an iCE40UP5K of
+/// 104,200 bytes, as the Python workers take.
+pub const MAX_MESSAGE: usize = 83_360_000;

@@ -1,0 +1,179 @@
+//! The frames of the websockets.
+
+use super::compress::Packed;
+use super::{CodecError, CodecLimits, Encoding, decode_value, encode};
+use bytes::Bytes;
+use icefarm_core::wire::{ClientFrame, Event, Position, ServerFrame, events};
+use icefarm_core::{Epoch, Object, Serial, Value};
+use serde::Serialize;
+
+/// What a client sends.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ClientMessage {
+    /// A command for boards.
+    Command(ClientFrame),
+    /// Everything up to a position has been dealt with.
+    Ack(Position),
+}
+
+/// Reads a message of a client.
+///
+/// # Errors
+/// [`CodecError`] says what is wrong with it. Keys that are not known are ignored.
+pub fn decode_client(
+    bytes: &Bytes,
+    encoding: Encoding,
+    limits: &CodecLimits,
+) -> Result<ClientMessage, CodecError> {
+    let mut frame = Keys::read(bytes, encoding, limits)?;
+    let event = frame.text("event")?;
+    if event == events::ACK {
+        let position = Position { epoch: frame.text("epoch")?.into(), seq: frame.number("seq")? };
+        return Ok(ClientMessage::Ack(position));
+    }
+    let serials = match frame.need("serial")? {
+        Value::String(serial) => vec![serial_of(&serial)?],
+        Value::Array(items) => items
+            .iter()
+            .map(|item| item.as_str().ok_or_else(|| wrong("serial", LIST)).and_then(serial_of))
+            .collect::<Result<_, _>>()?,
+        _ => return Err(wrong("serial", LIST)),
+    };
+    if serials.is_empty() {
+        return Err(CodecError::frame("`serial` names no board"));
+    }
+    let contents = match frame.0.remove("contents") {
+        None | Some(Value::Null) => Object::new(),
+        Some(Value::Object(object)) => object,
+        Some(_) => return Err(wrong("contents", "an object")),
+    };
+    let id = match frame.0.remove("id") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(id)) => Some(id),
+        Some(_) => return Err(wrong("id", "text")),
+    };
+    Ok(ClientMessage::Command(ClientFrame { serials, event, contents, id }))
+}
+
+const LIST: &str = "a serial or a list of them";
+
+fn serial_of(text: &str) -> Result<Serial, CodecError> {
+    Serial::new(text).map_err(|error| CodecError::frame(format!("`serial`: {error}")))
+}
+
+/// Reads a frame of a server.
+///
+/// # Errors
+/// [`CodecError`] says what is wrong with it. Keys that are not known are ignored.
+pub fn decode_server(
+    bytes: &Bytes,
+    encoding: Encoding,
+    limits: &CodecLimits,
+) -> Result<ServerFrame, CodecError> {
+    let mut frame = Keys::read(bytes, encoding, limits)?;
+    let Value::Array(items) = frame.need("contents")? else {
+        return Err(wrong("contents", "a list of objects"));
+    };
+    let contents = items.into_iter().map(|item| match item {
+        Value::Object(fields) => {
+            let mut keys = Keys(fields);
+            Ok(Event { event: keys.text("event")?, fields: keys.0 })
+        }
+        _ => Err(wrong("contents", "a list of objects")),
+    });
+    let contents = contents.collect::<Result<_, CodecError>>()?;
+    let serial = frame.text("serial")?;
+    let epoch = frame.maybe("epoch", Keys::text)?.map(Epoch::from);
+    let seq = frame.maybe("seq", Keys::number)?;
+    Ok(ServerFrame { serial, contents, epoch, seq })
+}
+
+/// Writes a frame of a server.
+///
+/// # Errors
+/// [`CodecError::Encode`].
+pub fn encode_server(frame: &ServerFrame, encoding: Encoding) -> Result<Bytes, CodecError> {
+    encode(frame, encoding)
+}
+
+/// Writes a command. In MessagePack, byte strings of more than 1 KiB are compressed where that
+/// makes them shorter: a bitstream shrinks about 80-fold.
+///
+/// # Errors
+/// [`CodecError::Encode`].
+pub fn encode_client(frame: &ClientFrame, encoding: Encoding) -> Result<Bytes, CodecError> {
+    #[derive(Serialize)]
+    struct PackedFrame<'a> {
+        serial: &'a [Serial],
+        event: &'a str,
+        contents: Packed<'a>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<&'a str>,
+    }
+    match encoding {
+        Encoding::Json => encode(frame, encoding),
+        Encoding::MessagePack => {
+            let ClientFrame { serials, event, contents, id } = frame;
+            let contents = Packed(contents);
+            let packed = PackedFrame { serial: serials, event, contents, id: id.as_deref() };
+            encode(&packed, encoding)
+        }
+    }
+}
+
+/// Writes an acknowledgement.
+///
+/// # Errors
+/// [`CodecError::Encode`].
+pub fn encode_ack(position: &Position, encoding: Encoding) -> Result<Bytes, CodecError> {
+    #[derive(Serialize)]
+    struct Ack<'a> {
+        event: &'static str,
+        epoch: &'a Epoch,
+        seq: u64,
+    }
+    encode(&Ack { event: events::ACK, epoch: &position.epoch, seq: position.seq }, encoding)
+}
+
+/// The keys of a frame, taken one by one.
+struct Keys(Object);
+
+impl Keys {
+    fn read(bytes: &Bytes, encoding: Encoding, limits: &CodecLimits) -> Result<Self, CodecError> {
+        match decode_value(bytes, encoding, limits)? {
+            Value::Object(object) => Ok(Self(object)),
+            _ => Err(CodecError::frame("it is not an object")),
+        }
+    }
+
+    fn need(&mut self, key: &str) -> Result<Value, CodecError> {
+        self.0.remove(key).ok_or_else(|| CodecError::frame(format!("`{key}` is missing")))
+    }
+
+    fn text(&mut self, key: &str) -> Result<String, CodecError> {
+        match self.need(key)? {
+            Value::String(text) => Ok(text),
+            _ => Err(wrong(key, "text")),
+        }
+    }
+
+    fn number(&mut self, key: &str) -> Result<u64, CodecError> {
+        self.need(key)?.as_u64().ok_or_else(|| wrong(key, "a whole number"))
+    }
+
+    /// A key that may be absent or null.
+    fn maybe<T>(
+        &mut self,
+        key: &str,
+        read: impl FnOnce(&mut Self, &str) -> Result<T, CodecError>,
+    ) -> Result<Option<T>, CodecError> {
+        match self.0.get(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(_) => read(self, key).map(Some),
+        }
+    }
+}
+
+fn wrong(key: &str, expected: &str) -> CodecError {
+    CodecError::frame(format!("`{key}` is not {expected}"))
+}

@@ -1,0 +1,7 @@
+//! The network layer over real sockets, down to the bytes.
+#![allow(clippy::unwrap_used, reason = "a test may stop where it fails")]
+
+mod bodies;
+mod client;
+mod server;
+mod support;
