@@ -1,1 +1,7 @@
 //! TBD
+mod actor;
+mod board;
+mod config;
+mod ledger;
+mod lease;
+pub use config::{BoardConfig, LeaseConfig, LinkConfig, WorkerConfig};

@@ -1,0 +1,16 @@
+//! One lease on one board: who holds it, and the state that runs for it.
+
+mod contain;
+mod fence;
+mod host;
+mod launch;
+mod port;
+mod state_task;
+mod tasks;
+mod tenancy;
+
+pub(crate) use fence::Fence;
+pub(crate) use host::{Ask, EventSink};
+pub(crate) use launch::{Launch, PluginThreads, Running};
+pub(crate) use state_task::Note;
+pub(crate) use tenancy::{Command, Over, Taken, Tenancy, Urgent};
