@@ -1,6 +1,4 @@
-//! Tests of the bitstream simulator against files.
+//! The crate from outside.
+#![allow(clippy::unwrap_used, reason = "a test may stop where it fails")]
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
-
-mod files;
-mod parser;
+mod boards;

@@ -1,0 +1,367 @@
+//! What a virtual board goes through from the moment that it has power: one task per board.
+
+use super::pace::{
+    ENUMERATION, FLASHING, OUT_OF_BOOTLOADER, POWER_OFF, Pace, TO_BOOTLOADER, TO_RESTART,
+};
+use super::wire::{HostPort, Wire};
+use crate::firmware::{FirmwarePort, Image, Images, VirtualHardware};
+use futures::FutureExt as _;
+use icefarm_core::board::Presence;
+use icefarm_core::{Face, Serial};
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// What stays of a board whatever drives it: its hardware, and what its flash holds.
+#[derive(Debug)]
+pub(super) struct Hardware {
+    pub(super) serial: Serial,
+    pub(super) presence: watch::Sender<Presence>,
+    pub(super) images: Arc<Images>,
+    pub(super) pace: Pace,
+    memory: Mutex<Memory>,
+}
+
+#[derive(Debug)]
+struct Memory {
+    plugged: bool,
+    /// What the flash holds; `None` if the power went while it was written.
+    image: Option<Image>,
+    /// How often the firmware was started, for the noise of its serial line.
+    starts: u64,
+}
+
+impl Hardware {
+    /// A board that is plugged in and holds the default firmware.
+    pub(super) fn new(serial: Serial, images: Arc<Images>, pace: Pace) -> Self {
+        let image = Some(images.default_image().clone());
+        let memory = Mutex::new(Memory { plugged: true, image, starts: 0 });
+        Self { serial, presence: watch::Sender::default(), images, pace, memory }
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        // Nothing that can panic is done while the lock is held.
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_plugged(&self, plugged: bool) {
+        self.memory().plugged = plugged;
+    }
+}
+
+/// Why a board did not do what it was asked. What the caller makes of it depends on the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unable {
+    /// It is not on the bus, or left it meanwhile.
+    Gone,
+    /// It shows another face than the request needs.
+    WrongFace { wanted: Face, is: Face },
+    /// It does something else at the moment.
+    Busy,
+    /// It does not answer.
+    Silent,
+}
+
+pub(super) type Reply<T> = oneshot::Sender<Result<T, Unable>>;
+
+/// What can be asked of, or done to, a board.
+#[derive(Debug)]
+pub(super) enum Ask {
+    EnterBootloader(Reply<()>),
+    Restart(Reply<()>),
+    WriteImage(Image, Reply<()>),
+    Open(Reply<HostPort>),
+    PowerCycle(Reply<()>),
+    Plug,
+    Unplug,
+    Hang,
+    Stall,
+    Garble,
+}
+
+/// What a board starts into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Boot {
+    /// The boot ROM.
+    Rom,
+    /// The firmware in its flash.
+    Flash,
+}
+
+/// What comes after a part of a board's life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    Boot(Boot),
+    /// The power is off for a moment.
+    PowerCycle,
+    Unplugged,
+    /// Nobody can ask it anything any more.
+    Forgotten,
+}
+
+/// How a board does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Health {
+    Sound,
+    /// The firmware's program stands still, its USB side answers. Ends with the next start.
+    Stalled,
+    /// Nothing in it answers. Ends when the power goes.
+    Hung,
+}
+
+/// Drives a board until nobody can ask it anything any more.
+///
+/// A board that was driven before, in a runtime that is gone, has lost its power in between.
+pub(super) async fn live(hardware: Arc<Hardware>, asks: mpsc::UnboundedReceiver<Ask>) {
+    let plugged = hardware.memory().plugged;
+    hardware.presence.send_if_modified(|presence| presence.face.take().is_some());
+    let mut life = Life { hardware, asks, health: Health::Sound };
+    let mut next = if plugged { Next::Boot(Boot::Flash) } else { Next::Unplugged };
+    loop {
+        next = match next {
+            Next::Boot(boot) => life.on(boot).await,
+            Next::PowerCycle => {
+                life.health = Health::Sound;
+                let interrupted = life.wait(POWER_OFF, Unable::Gone).await;
+                interrupted.unwrap_or(Next::Boot(Boot::Flash))
+            }
+            Next::Unplugged => {
+                life.health = Health::Sound;
+                life.unplugged().await
+            }
+            Next::Forgotten => return,
+        }
+    }
+}
+
+struct Life {
+    hardware: Arc<Hardware>,
+    asks: mpsc::UnboundedReceiver<Ask>,
+    health: Health,
+}
+
+impl Life {
+    /// From a reset to the next one.
+    async fn on(&mut self, boot: Boot) -> Next {
+        if let Some(next) = self.wait(ENUMERATION, Unable::Gone).await {
+            return next;
+        }
+        let image = match boot {
+            Boot::Rom => None,
+            Boot::Flash => self.hardware.memory().image.clone(),
+        };
+        let next = match image {
+            // Also without a valid image in its flash an RP2350 stays in its boot ROM.
+            None => {
+                self.arrive(Face::Bootloader);
+                self.rom().await
+            }
+            Some(image) => {
+                self.arrive(image.face());
+                self.firmware(&image).await
+            }
+        };
+        self.hardware.presence.send_modify(|presence| presence.face = None);
+        next
+    }
+
+    fn arrive(&self, face: Face) {
+        self.hardware.presence.send_modify(|presence| {
+            presence.face = Some(face);
+            presence.arrivals += 1;
+        });
+    }
+
+    async fn unplugged(&mut self) -> Next {
+        while let Some(ask) = self.asks.recv().await {
+            match ask {
+                Ask::Plug => return Next::Boot(Boot::Flash),
+                ask => decline(ask, Unable::Gone),
+            }
+        }
+        Next::Forgotten
+    }
+
+    /// Waits for `duration` of the board's time, or until something about its power ends that.
+    /// Other requests are declined.
+    async fn wait(&mut self, duration: Duration, reason: Unable) -> Option<Next> {
+        let mut sleep = std::pin::pin!(tokio::time::sleep(self.hardware.pace.of(duration)));
+        loop {
+            let ask = tokio::select! {
+                biased;
+                ask = self.asks.recv() => ask,
+                () = &mut sleep => return None,
+            };
+            match power(ask) {
+                Ok(next) => return Some(next),
+                Err(Ask::Hang) => self.health = Health::Hung,
+                Err(ask) => decline(ask, reason),
+            }
+        }
+    }
+
+    /// The boot ROM at work.
+    async fn rom(&mut self) -> Next {
+        loop {
+            let ask = match power(self.asks.recv().await) {
+                Ok(next) => return next,
+                Err(ask) => ask,
+            };
+            let (boot, reply) = match ask {
+                Ask::Hang => {
+                    self.health = Health::Hung;
+                    continue;
+                }
+                ask if self.health == Health::Hung => {
+                    decline(ask, Unable::Silent);
+                    continue;
+                }
+                Ask::EnterBootloader(reply) => (Boot::Rom, reply),
+                Ask::Restart(reply) => (Boot::Flash, reply),
+                Ask::WriteImage(image, reply) => {
+                    self.hardware.memory().image = None;
+                    if let Some(next) = self.wait(FLASHING, Unable::Busy).await {
+                        answer(reply, Err(Unable::Gone));
+                        return next;
+                    }
+                    if self.health == Health::Hung {
+                        answer(reply, Err(Unable::Silent));
+                        continue;
+                    }
+                    self.hardware.memory().image = Some(image);
+                    (Boot::Flash, reply)
+                }
+                other => {
+                    let wanted = Face::Application;
+                    decline(other, Unable::WrongFace { wanted, is: Face::Bootloader });
+                    continue;
+                }
+            };
+            answer(reply, Ok(()));
+            let interrupted = self.wait(OUT_OF_BOOTLOADER, Unable::Busy).await;
+            return interrupted.unwrap_or(Next::Boot(boot));
+        }
+    }
+
+    /// A firmware at work.
+    async fn firmware(&mut self, image: &Image) -> Next {
+        let starts = {
+            let mut memory = self.hardware.memory();
+            memory.starts += 1;
+            memory.starts
+        };
+        let (wire, port) = Wire::new(starts);
+        let _cut = Cut(&wire);
+        let board = VirtualHardware::new(self.hardware.serial.clone(), self.hardware.pace);
+        let mut program = std::pin::pin!(run(image, port, board));
+        if self.health == Health::Stalled {
+            self.health = Health::Sound;
+        }
+        loop {
+            let ask = tokio::select! {
+                biased;
+                ask = self.asks.recv() => ask,
+                end = &mut program, if self.health == Health::Sound => {
+                    self.health = end;
+                    continue;
+                }
+            };
+            let ask = match power(ask) {
+                Ok(next) => return next,
+                Err(ask) => ask,
+            };
+            let (boot, delay, reply) = match ask {
+                Ask::Hang => {
+                    self.health = Health::Hung;
+                    continue;
+                }
+                ask if self.health == Health::Hung => {
+                    decline(ask, Unable::Silent);
+                    continue;
+                }
+                Ask::Stall => {
+                    self.health = Health::Stalled;
+                    continue;
+                }
+                Ask::Garble => {
+                    wire.garble();
+                    continue;
+                }
+                Ask::Open(reply) => {
+                    // If nobody waits for the port any more, it closes again by that.
+                    let _ = reply.send(Ok(wire.open()));
+                    continue;
+                }
+                Ask::EnterBootloader(reply) => (Boot::Rom, TO_BOOTLOADER, reply),
+                Ask::Restart(reply) => (Boot::Flash, TO_RESTART, reply),
+                other => {
+                    let wanted = Face::Bootloader;
+                    decline(other, Unable::WrongFace { wanted, is: image.face() });
+                    continue;
+                }
+            };
+            answer(reply, Ok(()));
+            let interrupted = self.wait(delay, Unable::Busy).await;
+            return interrupted.unwrap_or(Next::Boot(boot));
+        }
+    }
+}
+
+/// Runs a firmware; what is left of it when it has ended.
+async fn run(image: &Image, port: FirmwarePort, board: VirtualHardware) -> Health {
+    let serial = board.serial().clone();
+    let name = &image.info.name;
+    match AssertUnwindSafe(image.model.start(port, board)).catch_unwind().await {
+        Ok(Ok(())) => {
+            tracing::warn!(%serial, image = %name, "the firmware's program has ended");
+            Health::Stalled
+        }
+        Ok(Err(error)) => {
+            tracing::warn!(%serial, image = %name, %error, "the firmware's program has ended");
+            Health::Stalled
+        }
+        Err(_) => {
+            tracing::error!(%serial, image = %name, "the firmware model has panicked");
+            Health::Hung
+        }
+    }
+}
+
+/// Cuts the line when the firmware is gone, also when that is because its runtime is.
+struct Cut<'a>(&'a Wire);
+
+impl Drop for Cut<'_> {
+    fn drop(&mut self) {
+        self.0.cut();
+    }
+}
+
+/// What a request about the board's power leads to; any other request is handed back.
+fn power(ask: Option<Ask>) -> Result<Next, Ask> {
+    match ask {
+        None => Ok(Next::Forgotten),
+        Some(Ask::Unplug) => Ok(Next::Unplugged),
+        Some(Ask::PowerCycle(reply)) => {
+            answer(reply, Ok(()));
+            Ok(Next::PowerCycle)
+        }
+        Some(ask) => Err(ask),
+    }
+}
+
+/// Who asked may have gone away; the board does as it was told all the same.
+fn answer<T>(reply: Reply<T>, result: Result<T, Unable>) {
+    let _ = reply.send(result);
+}
+
+fn decline(ask: Ask, reason: Unable) {
+    match ask {
+        Ask::EnterBootloader(reply)
+        | Ask::Restart(reply)
+        | Ask::PowerCycle(reply)
+        | Ask::WriteImage(_, reply) => answer(reply, Err(reason)),
+        Ask::Open(reply) => answer(reply, Err(reason)),
+        Ask::Plug | Ask::Unplug | Ask::Hang | Ask::Stall | Ask::Garble => {}
+    }
+}
