@@ -27,7 +27,7 @@ pub(super) struct Hardware {
 struct Memory {
     plugged: bool,
     /// What the flash holds; `None` if the power went while it was written.
-    image: Option<Image>,
+    image: Option<Arc<Image>>,
     /// How often the firmware was started, for the noise of its serial line.
     starts: u64,
 }
@@ -35,7 +35,7 @@ struct Memory {
 impl Hardware {
     /// A board that is plugged in and holds the default firmware.
     pub(super) fn new(serial: Serial, images: Arc<Images>, pace: Pace) -> Self {
-        let image = Some(images.default_image().clone());
+        let image = Some(Arc::clone(images.default_image()));
         let memory = Mutex::new(Memory { plugged: true, image, starts: 0 });
         Self { serial, presence: watch::Sender::default(), images, pace, memory }
     }
@@ -70,7 +70,7 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, Unable>>;
 pub(super) enum Ask {
     EnterBootloader(Reply<()>),
     Restart(Reply<()>),
-    WriteImage(Image, Reply<()>),
+    WriteImage(Arc<Image>, Reply<()>),
     Open(Reply<HostPort>),
     PowerCycle(Reply<()>),
     Plug,

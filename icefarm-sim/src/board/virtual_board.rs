@@ -167,7 +167,7 @@ impl Board for VirtualBoard {
                     known: images.names(),
                 });
             };
-            self.ask("take the firmware image", |reply| Ask::WriteImage(known.clone(), reply))
+            self.ask("take the firmware image", |reply| Ask::WriteImage(Arc::clone(known), reply))
                 .await?;
             Ok(known.info.clone())
         }

@@ -6,6 +6,7 @@ use icefarm_core::{Face, ImageInfo, ImageName, Place};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::sync::Arc;
 
 /// The image that every board holds at first.
 const DEFAULT: &str = "default";
@@ -40,7 +41,7 @@ impl Image {
 /// All images of a program, the default one among them.
 #[derive(Debug)]
 pub(crate) struct Images {
-    by_name: BTreeMap<ImageName, Image>,
+    by_name: BTreeMap<ImageName, Arc<Image>>,
 }
 
 impl Images {
@@ -59,7 +60,7 @@ impl Images {
             })?;
             match by_name.entry(name.clone()) {
                 Entry::Vacant(entry) => {
-                    entry.insert(Image::new(name, model));
+                    entry.insert(Arc::new(Image::new(name, model)));
                 }
                 Entry::Occupied(entry) => {
                     // The linker gives no order: sorted, the message is the same every time.
@@ -72,11 +73,11 @@ impl Images {
         Ok(Self { by_name })
     }
 
-    pub(crate) fn get(&self, name: &ImageName) -> Option<&Image> {
+    pub(crate) fn get(&self, name: &ImageName) -> Option<&Arc<Image>> {
         self.by_name.get(name)
     }
 
-    pub(crate) fn default_image(&self) -> &Image {
+    pub(crate) fn default_image(&self) -> &Arc<Image> {
         self.by_name.get(DEFAULT).expect("the default image is the first that is registered")
     }
 
