@@ -1,2 +1,37 @@
-//! TBD
-fn main() {}
+//! Development tasks of iCEFARM: `cargo xtask <command>`.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "tasks talk to a terminal")]
+
+mod chipdb;
+
+use std::process::ExitCode;
+
+/// What a task gives back; the text of an error says what to do about it.
+type Result<T = (), E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
+
+/// A command: its name, what it does, and the function that takes its arguments.
+type Command = (&'static str, &'static str, fn(&[String]) -> Result);
+
+const COMMANDS: &[Command] =
+    &[("chipdb", "condense IceStorm's chip database to icefarm-sim/data/up5k.zst", chipdb::run)];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let wanted = arguments.first().map(String::as_str);
+    match COMMANDS.iter().find(|(name, ..)| Some(*name) == wanted) {
+        Some((name, _, run)) => match run(&arguments[1..]) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("cargo xtask {name}: {error}");
+                ExitCode::FAILURE
+            }
+        },
+        None => {
+            eprintln!("usage: cargo xtask <command>");
+            for (name, what, _) in COMMANDS {
+                eprintln!("  {name:<10} {what}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -2,3 +2,5 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop where it fails")]
 
 mod boards;
+mod files;
+mod parser;
