@@ -69,7 +69,7 @@ pub use ids::{
     ClientName, Epoch, EvaluationId, ImageName, Incarnation, InstanceId, Kind, LeaseId,
     MAX_NAME_BYTES, NameError, RequestId, ReservationId, Serial, WorkerName,
 };
-pub use method::{CallError, Json, Method, Reply};
+pub use method::{CallError, Json, Method, Overloaded, Reply};
 pub use plugins::{Place, PluginInfo, plugins};
 pub use registration::{Registered, Registration, Reservable};
 pub use registry::{KindInfo, Registry, RegistryBuilder, RegistryError};

@@ -1,5 +1,6 @@
 //! Methods that are called by name: a state's commands, a client handler's events.
 
+use crate::wire::ErrorCode;
 use crate::{ArgError, ArgSpec, Args, Blob, Value, to_value};
 use futures::future::BoxFuture;
 use serde::Serialize;
@@ -79,6 +80,17 @@ pub enum CallError {
 }
 
 impl CallError {
+    /// The word by which the caller is told.
+    #[must_use]
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::Unknown { .. } => ErrorCode::UnknownCommand,
+            Self::Args(_) => ErrorCode::BadArguments,
+            Self::Failed(error) if error.is::<Overloaded>() => ErrorCode::Overloaded,
+            Self::Failed(_) => ErrorCode::CommandFailed,
+        }
+    }
+
     pub(crate) fn unknown(event: &str, methods: &[Method]) -> Self {
         Self::Unknown {
             event: event.to_owned(),
@@ -93,6 +105,12 @@ fn list(known: &[&str]) -> String {
     }
     format!("known: {}", known.join(", "))
 }
+
+/// The error of a method that takes no more work at present. Its caller may come again, and is
+/// told [`ErrorCode::Overloaded`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Overloaded(pub String);
 
 /// A reply, or part of an event, that is any type serde can write.
 ///
@@ -163,5 +181,16 @@ mod tests {
         let error = Err::<(), _>(std::io::Error::other("as asked")).into_reply().unwrap_err();
         assert_eq!(error.to_string(), "as asked");
         assert!(error.source().is_some_and(|source| source.is::<std::io::Error>()));
+        assert_eq!(error.code(), ErrorCode::CommandFailed);
+    }
+
+    #[test]
+    fn a_method_can_ask_for_patience() {
+        let full = Overloaded("the queue is full".to_owned());
+        let error = Err::<(), _>(full).into_reply().unwrap_err();
+        assert_eq!(
+            (error.code(), error.to_string().as_str()),
+            (ErrorCode::Overloaded, "the queue is full")
+        );
     }
 }
