@@ -1,0 +1,99 @@
+//! Where the truth about leases is kept.
+
+mod error;
+mod rows;
+mod sqlite;
+
+#[cfg(test)]
+mod suite;
+
+pub use error::StoreError;
+pub use sqlite::SqliteStore;
+
+use crate::machine::{Change, Farm, Rules};
+use icefarm_core::wire::Event;
+use icefarm_core::{ClientName, Epoch, Serial, Timestamp};
+use std::collections::BTreeMap;
+
+/// A durable home of the farm and of the events that clients have not acknowledged.
+///
+/// One program uses it at a time. What [`Store::commit`] has answered survives the end of the
+/// program and of the machine.
+pub trait Store: Send + 'static {
+    /// Everything that was committed. `started` is the present time; nothing is known yet of what
+    /// workers are at.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be read or makes no sense.
+    fn load(&mut self, rules: Rules, started: Timestamp) -> Result<Stored, StoreError>;
+
+    /// Writes a batch down, all of it or nothing, and gives the letters their numbers: one number
+    /// for each, in their order.
+    ///
+    /// # Errors
+    /// [`StoreError`] says why nothing was written.
+    fn commit(&mut self, batch: &Batch) -> Result<Vec<u64>, StoreError>;
+}
+
+impl<S: Store + ?Sized> Store for Box<S> {
+    fn load(&mut self, rules: Rules, started: Timestamp) -> Result<Stored, StoreError> {
+        (**self).load(rules, started)
+    }
+
+    fn commit(&mut self, batch: &Batch) -> Result<Vec<u64>, StoreError> {
+        (**self).commit(batch)
+    }
+}
+
+/// What a store holds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stored {
+    /// The farm.
+    pub farm: Farm,
+    /// The name of all event streams of this store.
+    pub epoch: Epoch,
+    /// The event streams.
+    pub streams: BTreeMap<ClientName, Stream>,
+}
+
+/// The events of one client that are not acknowledged.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Stream {
+    /// The number that was given last.
+    pub seq: u64,
+    /// The letters, each with its number, in order.
+    pub letters: Vec<(u64, Letter)>,
+}
+
+/// What is written down together.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Batch {
+    /// When.
+    pub at: Timestamp,
+    /// Changes of the farm, in order. Those that are [not stored](Change::is_stored) are left out
+    /// by the store.
+    pub changes: Vec<Change>,
+    /// Events to be numbered and kept.
+    pub letters: Vec<(ClientName, Letter)>,
+    /// Events that are not needed any more: of a client, up to and with this number.
+    pub trimmed: Vec<(ClientName, u64)>,
+}
+
+impl Batch {
+    /// Whether there is nothing to write down.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.letters.is_empty()
+            && self.trimmed.is_empty()
+            && !self.changes.iter().any(Change::is_stored)
+    }
+}
+
+/// Events of one board that travel in one frame.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Letter {
+    /// The board.
+    pub serial: Serial,
+    /// The events.
+    pub contents: Vec<Event>,
+}
