@@ -4,6 +4,8 @@ mod args;
 mod circuits;
 mod client;
 mod evaluate;
+mod pairs;
+mod print;
 mod simulate;
 mod table;
 

@@ -1,0 +1,51 @@
+//! Arguments of a kind, as `KEY=VALUE` on the command line.
+
+use serde_json::{Map, Value};
+
+/// A text that is no `KEY=VALUE`, or a key given twice.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum PairError {
+    #[error("`--arg {0}`: write KEY=VALUE")]
+    Form(String),
+    #[error("`--arg {0}=..` is given twice")]
+    Twice(String),
+}
+
+/// The arguments as an object. A value that is JSON is that, and any other is a text.
+pub(crate) fn object(pairs: &[String]) -> Result<Map<String, Value>, PairError> {
+    let mut object = Map::new();
+    for pair in pairs {
+        let (key, value) = match pair.split_once('=') {
+            Some((key, value)) if !key.is_empty() => (key, value),
+            _ => return Err(PairError::Form(pair.clone())),
+        };
+        let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
+        if object.insert(key.to_owned(), value).is_some() {
+            return Err(PairError::Twice(key.to_owned()));
+        }
+    }
+    Ok(object)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn json_is_json_and_the_rest_is_text() {
+        let pairs = ["n=3", "flag=true", "name=rack 2", "list=[1,2]", "empty=", "eq=a=b"];
+        let pairs: Vec<String> = pairs.map(str::to_owned).into();
+        let expected = json!({
+            "n": 3, "flag": true, "name": "rack 2", "list": [1, 2], "empty": "", "eq": "a=b"
+        });
+        assert_eq!(Value::Object(object(&pairs).unwrap()), expected);
+    }
+
+    #[test]
+    fn other_forms_are_refused() {
+        assert_eq!(object(&["n".to_owned()]), Err(PairError::Form("n".to_owned())));
+        let twice = ["n=1".to_owned(), "n=2".to_owned()];
+        assert_eq!(object(&twice), Err(PairError::Twice("n".to_owned())));
+    }
+}

@@ -1,0 +1,75 @@
+//! `icefarm simulate`: the simulator alone.
+
+use super::args::SimulateArgs;
+use super::circuits::{self, CircuitFile};
+use super::print;
+use super::table::Table;
+use crate::{complain, exit};
+use icefarm_sim::fpga::{Count, Limits, Refusal, Window, count_pulses};
+use serde_json::{Value, json};
+use std::process::ExitCode;
+
+pub(crate) fn main(args: &SimulateArgs) -> ExitCode {
+    let circuits = match circuits::read(&args.circuits) {
+        Ok(circuits) => circuits,
+        Err(error) => {
+            complain(&error.to_string());
+            return exit::failed();
+        }
+    };
+    let mut table = Table::new(["circuit", "pulses", "cycles", "remark"]);
+    let mut all_counted = true;
+    for circuit in &circuits {
+        let counted = count_pulses(&circuit.bytes, Window::cycles(args.cycles), &Limits::default());
+        all_counted &= counted.is_ok();
+        if args.json {
+            print::json(&as_json(circuit, &counted));
+            continue;
+        }
+        match counted {
+            Ok(count) => table.row([
+                circuit.name.clone(),
+                count.pulses.to_string(),
+                count.cycles.to_string(),
+                describe(&count),
+            ]),
+            Err(refusal) => table.row([
+                circuit.name.clone(),
+                String::new(),
+                String::new(),
+                format!("refused ({}): {refusal}", refusal.code()),
+            ]),
+        }
+    }
+    if !table.is_empty() {
+        print::table(&table);
+    }
+    if all_counted { exit::DONE } else { exit::incomplete() }
+}
+
+fn describe(count: &Count) -> String {
+    format!("{} LUTs, {} flip-flops, {} carries", count.luts, count.flip_flops, count.carries)
+}
+
+fn as_json(circuit: &CircuitFile, counted: &Result<Count, Refusal>) -> Value {
+    match counted {
+        Ok(count) => json!({
+            "circuit": circuit.name,
+            "outcome": "reading",
+            "reading": {"pulses": count.pulses},
+            "cycles": count.cycles,
+            "simulated_cycles": count.simulated_cycles,
+            "luts": count.luts,
+            "flip_flops": count.flip_flops,
+            "carries": count.carries,
+            "simulated": true,
+        }),
+        Err(refusal) => json!({
+            "circuit": circuit.name,
+            "outcome": "refused",
+            "code": refusal.code(),
+            "reason": refusal.to_string(),
+            "simulated": true,
+        }),
+    }
+}
