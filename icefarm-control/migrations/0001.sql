@@ -61,6 +61,7 @@ CREATE TABLE requests (
 CREATE TABLE streams (
     client TEXT PRIMARY KEY,
     seq INTEGER NOT NULL,
+    dropped INTEGER NOT NULL,       -- the last event that was given up although somebody may want it
     used INTEGER NOT NULL
 ) STRICT;
 

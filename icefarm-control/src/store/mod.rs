@@ -61,6 +61,8 @@ pub struct Stored {
 pub struct Stream {
     /// The number that was given last.
     pub seq: u64,
+    /// The last letter that was given up although somebody may have wanted it.
+    pub dropped: u64,
     /// The letters, each with its number, in order.
     pub letters: Vec<(u64, Letter)>,
 }
@@ -75,8 +77,8 @@ pub struct Batch {
     pub changes: Vec<Change>,
     /// Events to be numbered and kept.
     pub letters: Vec<(ClientName, Letter)>,
-    /// Events that are not needed any more: of a client, up to and with this number.
-    pub trimmed: Vec<(ClientName, u64)>,
+    /// Letters that are not to be kept any more.
+    pub trims: Vec<Trim>,
 }
 
 impl Batch {
@@ -84,9 +86,20 @@ impl Batch {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.letters.is_empty()
-            && self.trimmed.is_empty()
+            && self.trims.is_empty()
             && !self.changes.iter().any(Change::is_stored)
     }
+}
+
+/// The beginning of a stream is not needed any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trim {
+    /// Whose stream.
+    pub client: ClientName,
+    /// The last letter that goes.
+    pub through: u64,
+    /// The last letter that was given up although somebody may have wanted it.
+    pub dropped: u64,
 }
 
 /// Events of one board that travel in one frame.

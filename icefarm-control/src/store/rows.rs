@@ -1,6 +1,6 @@
 //! The tables of the SQLite store, row by row.
 
-use super::{Letter, StoreError, Stream};
+use super::{Letter, StoreError, Stream, Trim};
 use crate::machine::{Answered, Board, Change, Contact, Given, Lease, Secret, Worker, millis};
 use icefarm_core::{ClientName, LeaseId, RequestId, Serial, Timestamp, WorkerName};
 use rusqlite::{Connection, Row, params};
@@ -151,7 +151,7 @@ pub(super) fn number(
 ) -> Result<u64, StoreError> {
     let seq: i64 = db
         .prepare_cached(
-            "INSERT INTO streams VALUES (?1, 1, ?2)
+            "INSERT INTO streams VALUES (?1, 1, 0, ?2)
              ON CONFLICT (client) DO UPDATE SET seq = seq + 1, used = ?2 RETURNING seq",
         )?
         .query_row(params![client.as_str(), int(at.0)], |row| row.get(0))?;
@@ -163,6 +163,15 @@ pub(super) fn number(
         contents
     ])?;
     Ok(seq.unsigned_abs())
+}
+
+/// Forgets the beginning of a stream.
+pub(super) fn trim(db: &Connection, trim: &Trim) -> rusqlite::Result<()> {
+    db.prepare_cached("DELETE FROM events WHERE client = ?1 AND seq <= ?2")?
+        .execute(params![trim.client.as_str(), int(trim.through)])?;
+    db.prepare_cached("UPDATE streams SET dropped = max(dropped, ?2) WHERE client = ?1")?
+        .execute(params![trim.client.as_str(), int(trim.dropped)])
+        .map(drop)
 }
 
 /// One row, column after column.
@@ -290,8 +299,10 @@ pub(super) fn requests(db: &Connection) -> Result<Requests, StoreError> {
 }
 
 pub(super) fn streams(db: &Connection) -> Result<BTreeMap<ClientName, Stream>, StoreError> {
-    let streams = read(db, "streams", "client, seq", |row| {
-        Ok((row.name()?, Stream { seq: row.number()?, letters: Vec::new() }))
+    let streams = read(db, "streams", "client, seq, dropped", |row| {
+        let client = row.name()?;
+        let (seq, dropped) = (row.number()?, row.number()?);
+        Ok((client, Stream { seq, dropped, letters: Vec::new() }))
     })?;
     let mut streams: BTreeMap<ClientName, Stream> = streams.into_iter().collect();
     let letters = read(db, "events", "client, seq, serial, contents", |row| {

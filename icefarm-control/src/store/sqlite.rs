@@ -2,9 +2,8 @@
 
 use super::{Batch, Store, StoreError, Stored, rows};
 use crate::machine::{Farm, Rules};
-use icefarm_core::{ClientName, Epoch, LeaseId, Timestamp};
+use icefarm_core::{Epoch, LeaseId, Timestamp};
 use rusqlite::{Connection, ErrorCode, OpenFlags, params};
-use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -158,12 +157,8 @@ impl Store for SqliteStore {
         for (client, letter) in &batch.letters {
             numbers.push(rows::number(&transaction, client, letter, batch.at)?);
         }
-        let trimmed: BTreeMap<&ClientName, u64> =
-            batch.trimmed.iter().map(|(client, seq)| (client, *seq)).collect();
-        for (client, seq) in trimmed {
-            transaction
-                .prepare_cached("DELETE FROM events WHERE client = ?1 AND seq <= ?2")?
-                .execute(params![client.as_str(), rows::int(seq)])?;
+        for trim in &batch.trims {
+            rows::trim(&transaction, trim)?;
         }
         transaction.commit()?;
         Ok(numbers)

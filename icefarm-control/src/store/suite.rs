@@ -1,6 +1,6 @@
 //! What every store must do.
 
-use super::{Batch, Letter, SqliteStore, Store, StoreError, Stored};
+use super::{Batch, Letter, SqliteStore, Store, StoreError, Stored, Trim};
 use crate::machine::lab::{Lab, START, ask, free, serial, serving};
 use crate::machine::{Change, Command, Decision, Notice, Rules};
 use icefarm_core::wire::{Event, ReserveRequest, Selection};
@@ -58,7 +58,7 @@ fn batch(decision: &Decision) -> Batch {
         at: START,
         changes: decision.changes.clone(),
         letters: decision.notices.iter().filter_map(letter).collect(),
-        trimmed: Vec::new(),
+        trims: Vec::new(),
     }
 }
 
@@ -147,7 +147,7 @@ fn a_failed_commit_changes_nothing(mut place: impl Place) {
         at: START,
         changes: vec![Change::LeasesMoved { next: LeaseId(77) }, Change::LeaseGranted(lease)],
         letters: vec![(client("ann"), letter)],
-        trimmed: Vec::new(),
+        trims: Vec::new(),
     };
     assert!(place.open().commit(&batch).is_err());
     assert_eq!(place.open().load(Rules::default(), START).unwrap(), before);
@@ -171,15 +171,17 @@ fn events_are_numbered_and_trimmed(mut place: impl Place) {
     let ann = &stored.streams[&client("ann")];
     assert_eq!(ann.letters, [(1, letter(1)), (2, letter(3)), (3, letter(4))]);
 
-    let trimmed = vec![(client("ann"), 1), (client("ann"), 3), (client("bob"), 0)];
-    place.open().commit(&Batch { trimmed, ..Batch::default() }).unwrap();
+    let trim = |name: &str, through, dropped| Trim { client: client(name), through, dropped };
+    let trims = vec![trim("ann", 1, 1), trim("ann", 3, 1), trim("bob", 0, 0)];
+    place.open().commit(&Batch { trims, ..Batch::default() }).unwrap();
     let stored = load(&mut place);
-    assert!(stored.streams[&client("ann")].letters.is_empty());
+    let ann = &stored.streams[&client("ann")];
+    assert_eq!((ann.seq, ann.dropped, ann.letters.len()), (3, 1, 0));
     assert_eq!(stored.streams[&client("bob")].letters.len(), 1);
     assert_eq!(send(place.open(), &[("ann", 5)]), [4], "numbers outlive the events");
     // A stream is forgotten after a month, but not while it holds an event.
-    let trimmed = vec![(client("ann"), 4)];
-    place.open().commit(&Batch { trimmed, ..Batch::default() }).unwrap();
+    let trims = vec![trim("ann", 4, 0)];
+    place.open().commit(&Batch { trims, ..Batch::default() }).unwrap();
     place.reopen();
     let later = START.after(Duration::from_secs(31 * 24 * 3600));
     let streams = place.open().load(Rules::default(), later).unwrap().streams;

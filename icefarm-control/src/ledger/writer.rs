@@ -1,0 +1,171 @@
+//! The writer: decides, commits, answers, tells.
+
+use super::story::{self, Chronicle, Line};
+use super::{BATCH, Health, LedgerError, Trims};
+use crate::machine::{Answer, Command, Decision, Farm, Notice, decide};
+use crate::store::{Batch, Letter, Store};
+use icefarm_core::wire::{Event, events};
+use icefarm_core::{ClientName, Timestamp};
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// Where events go when they are written down.
+pub(crate) trait Outlet: Send + Sync + 'static {
+    /// Sends a numbered letter to a client.
+    fn deliver(&self, client: &ClientName, seq: u64, letter: &Letter);
+    /// Sends an event that is soon out of date to everybody.
+    fn announce(&self, event: Event);
+}
+
+type Reply = oneshot::Sender<Result<Answer, LedgerError>>;
+
+/// What the writer is given to do.
+pub(super) enum Order {
+    /// A command, or nothing but trims.
+    Do { command: Option<Command>, now: Timestamp, reply: Reply },
+    /// To end, and to say so when the store is closed.
+    Close { done: oneshot::Sender<()> },
+}
+
+pub(super) struct Writer {
+    pub(super) store: Box<dyn Store>,
+    pub(super) farm: Arc<Farm>,
+    pub(super) published: watch::Sender<Arc<Farm>>,
+    pub(super) health: watch::Sender<Health>,
+    pub(super) chronicle: Arc<Chronicle>,
+    pub(super) trims: Arc<Trims>,
+    pub(super) outlet: Arc<dyn Outlet>,
+    pub(super) last: Timestamp,
+}
+
+impl Writer {
+    /// Works until the end.
+    pub(super) fn run(mut self, mut orders: mpsc::Receiver<Order>) {
+        while let Some(first) = orders.blocking_recv() {
+            let mut batch = vec![first];
+            // Whoever came while the disk was busy shares the next commit.
+            while batch.len() < BATCH
+                && let Ok(next) = orders.try_recv()
+            {
+                batch.push(next);
+            }
+            if let Some(done) = self.write(batch) {
+                // Who still waits is told by the end of the queue.
+                drop((self, orders));
+                // Nobody may be waiting for it any more.
+                let _ = done.send(());
+                return;
+            }
+        }
+    }
+
+    /// Does what is ordered, all of it in one transaction. What is ordered after an end is
+    /// dropped, and its senders see that.
+    pub(super) fn write(&mut self, orders: Vec<Order>) -> Option<oneshot::Sender<()>> {
+        let mut end = None;
+        let mut draft = Draft::new(&self.farm, self.last);
+        for order in orders {
+            match order {
+                Order::Do { command, now, reply } => draft.add(command, now, reply),
+                Order::Close { done } => {
+                    end = Some(done);
+                    break;
+                }
+            }
+        }
+        draft.batch.trims = self.trims.take();
+        self.last = draft.batch.at;
+        match self.store.commit(&draft.batch) {
+            Ok(numbers) => self.finish(draft, &numbers),
+            Err(error) => {
+                tracing::error!(%error, "the ledger cannot be written");
+                let error = Arc::new(error);
+                self.health.send_replace(Health::Failing(error.clone()));
+                for trim in draft.batch.trims {
+                    self.trims.note(&trim.client, trim.through, trim.dropped);
+                }
+                for (reply, _) in draft.replies {
+                    // A refusal may rest on what was not written, so it does not count either.
+                    let _ = reply.send(Err(LedgerError::Failed(error.clone())));
+                }
+            }
+        }
+        end
+    }
+
+    fn finish(&mut self, draft: Draft, numbers: &[u64]) {
+        if !draft.batch.is_empty() {
+            self.health.send_if_modified(|health| {
+                let recovers = matches!(health, Health::Failing(_));
+                if recovers {
+                    tracing::info!("the ledger can be written again");
+                    *health = Health::Well;
+                }
+                recovers
+            });
+        }
+        if !draft.batch.changes.is_empty() {
+            self.farm = Arc::new(draft.farm);
+            self.published.send_replace(self.farm.clone());
+        }
+        self.chronicle.add(draft.batch.at, draft.lines);
+        for (reply, answer) in draft.replies {
+            // The asker may have gone; what it asked for is done all the same.
+            let _ = reply.send(answer);
+        }
+        for ((client, letter), seq) in draft.batch.letters.iter().zip(numbers) {
+            self.outlet.deliver(client, *seq, letter);
+        }
+        if let Some(amount) = draft.available {
+            self.outlet.announce(Event::new(events::DEVICES_AVAILABLE).with("amount", amount));
+        }
+    }
+}
+
+/// A batch in the making.
+struct Draft {
+    farm: Farm,
+    batch: Batch,
+    lines: Vec<Line>,
+    available: Option<usize>,
+    replies: Vec<(Reply, Result<Answer, LedgerError>)>,
+}
+
+impl Draft {
+    fn new(farm: &Farm, at: Timestamp) -> Self {
+        let batch = Batch { at, ..Batch::default() };
+        let (lines, replies) = (Vec::new(), Vec::new());
+        Self { farm: farm.clone(), batch, lines, available: None, replies }
+    }
+
+    fn add(&mut self, command: Option<Command>, now: Timestamp, reply: Reply) {
+        // Commands overtake each other on their way here; time must not go back for that.
+        self.batch.at = self.batch.at.max(now);
+        let Some(command) = command else {
+            self.replies.push((reply, Ok(Answer::Done)));
+            return;
+        };
+        let answer = match decide(&self.farm, command, self.batch.at) {
+            Ok(decision) => Ok(self.take(decision)),
+            Err(refusal) => Err(LedgerError::Refused(refusal)),
+        };
+        self.replies.push((reply, answer));
+    }
+
+    fn take(&mut self, decision: Decision) -> Answer {
+        for change in decision.changes {
+            self.lines.extend(story::line(&self.farm, &change));
+            self.farm.apply(&change);
+            self.batch.changes.push(change);
+        }
+        for notice in decision.notices {
+            match notice {
+                Notice::Client { client, serial, contents } => {
+                    self.batch.letters.push((client, Letter { serial, contents }));
+                }
+                Notice::Available { amount } => self.available = Some(amount),
+            }
+        }
+        decision.answer
+    }
+}
