@@ -1,1 +1,36 @@
-//! TBD
+//! The state of kind `pulsecount`: it counts, for one second, the pulses that a circuit makes on
+//! pin 27 (ICE_27) of a pico2-ice.
+//!
+//! A worker has it with one line, `use icefarm_state_pulse_count as _;`. The board's firmware is
+//! the image `pulse_count`. With the feature `sim` this crate brings a model of it for virtual
+//! boards, which simulate the circuit and count what its pin really does.
+//!
+//! ```
+//! use icefarm_state_pulse_count as _;
+//!
+//! let registry = icefarm_core::Registry::collect().unwrap();
+//! registry.require(["pulsecount"]).unwrap();
+//! ```
+#![deny(missing_docs)]
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may stop where it fails"))]
+
+mod desk;
+mod exchange;
+mod link;
+mod outbox;
+mod protocol;
+mod pulses;
+mod queue;
+mod runner;
+mod settings;
+mod state;
+
+pub use protocol::{BITSTREAM_BYTES, WINDOW_US};
+pub use pulses::Pulses;
+pub use state::PulseCount;
+
+/// The kind under which boards are reserved.
+pub const KIND: &str = "pulsecount";
+
+/// The firmware image that a board needs.
+pub const IMAGE: &str = "pulse_count";

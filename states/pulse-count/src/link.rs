@@ -1,0 +1,141 @@
+//! The open port to a board that runs the firmware.
+
+use crate::exchange::{Answer, Exchange, Fault, Step};
+use crate::protocol::{Line, Lines, WINDOW_US};
+use futures::FutureExt as _;
+use icefarm_core::SerialPort;
+use std::io;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::time::{Instant, timeout, timeout_at};
+
+/// How long a circuit may be on its way: after so long the firmware gives up itself.
+const TRANSFER: Duration = Duration::from_secs(2);
+
+/// What configuring the FPGA (25 ms), the text and a busy host may take. Chosen.
+const MARGIN: Duration = Duration::from_secs(2);
+
+/// How long a board may be silent about a circuit.
+pub(crate) const PATIENCE: Duration =
+    Duration::from_micros(WINDOW_US).saturating_add(TRANSFER).saturating_add(MARGIN);
+
+/// How long a virtual board may go on telling that it is still at it. Chosen: simulations have
+/// budgets far below.
+const LONGEST: Duration = Duration::from_secs(600);
+
+/// A freshly opened port is quiet when nothing came for so long. Chosen: the firmware looks for an
+/// opened port every 10 ms, and then writes its banner.
+const QUIET: Duration = Duration::from_millis(100);
+
+/// And it must be quiet after so long.
+const SETTLING: Duration = Duration::from_secs(3);
+
+/// More than this the firmware never has to say at a time, in bytes.
+const BACKLOG: usize = 64 * 1024;
+
+/// A port through which nothing is under way.
+pub(crate) struct Link {
+    port: SerialPort,
+    lines: Lines,
+    simulated: bool,
+}
+
+impl Link {
+    /// Reads what the board has to say to a newly opened port, and makes sure that it does not
+    /// work on a circuit of somebody before us.
+    pub(crate) async fn settle(port: SerialPort, simulated: bool) -> Result<Self, Fault> {
+        let mut link = Self { port, lines: Lines::default(), simulated };
+        let end = Instant::now() + SETTLING;
+        let mut busy = false;
+        let mut buffer = [0; 1024];
+        while let Ok(read) = timeout(QUIET, link.port.read(&mut buffer)).await {
+            for line in link.lines.push(some(&buffer, read?)?) {
+                match line {
+                    Line::Receiving | Line::Received | Line::FlashTimes | Line::Simulating => {
+                        busy = true;
+                    }
+                    Line::Pulses(_) | Line::Refused { .. } | Line::Watchdog { .. } => busy = false,
+                    Line::Noise(what) => {
+                        return Err(Fault::Garbled { what: format!("`{what}`") });
+                    }
+                    Line::Chatter => {}
+                }
+            }
+            if Instant::now() > end {
+                let what = format!("text without end for {} s", SETTLING.as_secs());
+                return Err(Fault::Garbled { what });
+            }
+        }
+        if busy {
+            let what = "news of a circuit that it was not given now".to_owned();
+            return Err(Fault::Garbled { what });
+        }
+        Ok(link)
+    }
+
+    /// Has the board evaluate a circuit. After a fault the link must not be used again: what the
+    /// board still has to say would be taken for the answer to the next circuit.
+    pub(crate) async fn evaluate(&mut self, circuit: &[u8]) -> Result<Answer, Fault> {
+        self.drop_backlog()?;
+        let (mut input, mut output) = tokio::io::split(&mut self.port);
+        let mut write = std::pin::pin!(async {
+            output.write_all(circuit).await?;
+            output.flush().await
+        });
+        let mut exchange = Exchange::new(self.simulated);
+        let begun = Instant::now();
+        let mut deadline = begun + PATIENCE;
+        let mut buffer = [0; 1024];
+        loop {
+            // Reading comes first: the circuit counts as sent only once everything was read that
+            // the board had written by then.
+            let next = async {
+                tokio::select! {
+                    biased;
+                    read = input.read(&mut buffer) => Some(read).transpose(),
+                    written = &mut write, if !exchange.is_sent() => written.map(|()| None),
+                }
+            };
+            let Ok(next) = timeout_at(deadline, next).await else {
+                return Err(Fault::NoAnswer { seconds: begun.elapsed().as_secs() });
+            };
+            let Some(read) = next? else {
+                exchange.sent();
+                continue;
+            };
+            for line in self.lines.push(some(&buffer, read)?) {
+                match exchange.step(line)? {
+                    Step::Done(answer) => return Ok(answer),
+                    Step::Alive => {
+                        deadline = (Instant::now() + PATIENCE).min(begun + LONGEST);
+                    }
+                    Step::Wait => {}
+                }
+            }
+        }
+    }
+
+    /// Throws away what has come since the last answer, for that belongs to no new circuit. A line
+    /// that has begun stays one line.
+    fn drop_backlog(&mut self) -> Result<(), Fault> {
+        let mut buffer = [0; 1024];
+        let mut dropped = 0;
+        while let Some(read) = self.port.read(&mut buffer).now_or_never() {
+            let bytes = some(&buffer, read?)?;
+            dropped += bytes.len();
+            if dropped > BACKLOG {
+                return Err(Fault::Garbled { what: "text without end".to_owned() });
+            }
+            self.lines.push(bytes);
+        }
+        Ok(())
+    }
+}
+
+/// The bytes that were read. A port that ends is a board that is gone.
+fn some(buffer: &[u8], read: usize) -> io::Result<&[u8]> {
+    if read == 0 {
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "its serial port has ended"));
+    }
+    Ok(&buffer[..read])
+}

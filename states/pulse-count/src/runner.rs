@@ -1,0 +1,199 @@
+//! The task that gives a board one circuit after the other.
+
+use crate::desk::Desk;
+use crate::exchange::{Answer, Fault, explain};
+use crate::link::Link;
+use crate::protocol::WINDOW_US;
+use crate::queue::Circuit;
+use crate::{IMAGE, Pulses};
+use icefarm_core::evaluation::{Evaluated, Outcome, Provenance};
+use icefarm_core::{BoardError, Device, ImageInfo};
+use sha2::{Digest as _, Sha256};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+/// How often a circuit is tried on its board before it fails.
+const TRIES: u32 = 2;
+
+/// How long a board that left the bus may take to come back. A worker usually gives up earlier.
+const RETURN: Duration = Duration::from_secs(60);
+
+/// A board that did not come back to work, and why.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Unrecovered(String);
+
+/// A board at work for one state, from one start to the next `reboot`.
+pub(crate) struct Runner {
+    device: Device,
+    desk: Arc<Desk>,
+    /// Which of the desk's runners this is.
+    shift: u64,
+    /// Notes when the board comes back without having been asked to leave.
+    arrivals: watch::Receiver<u64>,
+    ready: Option<Ready>,
+}
+
+/// A board that waits for a circuit.
+struct Ready {
+    link: Link,
+    image: ImageInfo,
+}
+
+impl Runner {
+    /// A runner for a board that is not looked at yet. It takes over from the one before.
+    pub(crate) fn new(device: Device, desk: Arc<Desk>) -> Self {
+        let shift = desk.take_over();
+        let arrivals = desk.arrivals();
+        Self { device, desk, shift, arrivals, ready: None }
+    }
+
+    /// Makes sure that the board runs the firmware and listens; one that does not is restarted.
+    pub(crate) async fn prepare(&mut self) -> Result<(), Unrecovered> {
+        if let Err(error @ BoardError::UnknownImage { .. }) = self.device.flash(IMAGE).await {
+            return Err(Unrecovered(explain(&error)));
+        }
+        match self.connect().await {
+            Ok(ready) => {
+                self.ready = Some(ready);
+                Ok(())
+            }
+            Err(_) => self.recover().await,
+        }
+    }
+
+    /// Restarts the board, and makes sure that it listens.
+    pub(crate) async fn recover(&mut self) -> Result<(), Unrecovered> {
+        self.ready = None;
+        self.arrivals.borrow_and_update();
+        match self.device.restart().await {
+            Ok(()) => {}
+            // One that left the bus by itself has just started when it is back.
+            Err(BoardError::Gone) => match timeout(RETURN, self.arrivals.changed()).await {
+                Ok(_) => {}
+                Err(_) => {
+                    let seconds = RETURN.as_secs();
+                    let reason = format!("it left the bus and did not come back in {seconds} s");
+                    return Err(Unrecovered(reason));
+                }
+            },
+            Err(error) => {
+                return Err(Unrecovered(format!("it did not restart: {}", explain(&error))));
+            }
+        }
+        let ready = self.connect().await;
+        self.ready = Some(ready.map_err(|fault| Unrecovered(format!("after a restart {fault}")))?);
+        Ok(())
+    }
+
+    async fn connect(&mut self) -> Result<Ready, Fault> {
+        self.arrivals.borrow_and_update();
+        let image = self.device.flash(IMAGE).await?;
+        let port = self.device.open().await?;
+        let link = Link::settle(port, self.device.info().simulated).await?;
+        Ok(Ready { link, image })
+    }
+
+    /// Evaluates what waits at the desk, until the board fails for good or another runner takes
+    /// over.
+    pub(crate) async fn run(mut self) {
+        let (device, desk) = (self.device.clone(), Arc::clone(&self.desk));
+        while let Some(circuit) = desk.next(self.shift, &device).await {
+            // Earlier outcomes do not wait for this one, however long it takes.
+            let (outcome, fit) = tokio::select! {
+                done = self.evaluate(&circuit) => done,
+                never = desk.push_when_due(&device) => match never {},
+            };
+            if !desk.finish(self.shift, &circuit.batch, outcome) {
+                return;
+            }
+            if let Err(reason) = fit {
+                desk.push(&device);
+                device.fail(format!("the board does not work any more: {reason}"));
+                return;
+            }
+        }
+    }
+
+    /// The outcome of a circuit, and whether the board is fit for the next one.
+    async fn evaluate(
+        &mut self,
+        circuit: &Circuit,
+    ) -> (Evaluated<Pulses>, Result<(), Unrecovered>) {
+        let mut provenance = provenance(&self.device, &circuit.bytes);
+        let mut tries = 0;
+        let (outcome, fit) = loop {
+            tries += 1;
+            provenance.attempt = self.desk.begin(self.shift);
+            let attempt = self.attempt(circuit, &mut provenance).await;
+            provenance.ended = Some(self.device.now());
+            let fault = match attempt {
+                Ok(Answer::Pulses(pulses)) => {
+                    provenance.window_us = window_us(&self.device);
+                    break (Outcome::Reading { reading: Pulses { pulses } }, Ok(()));
+                }
+                Ok(Answer::Refused { code, reason }) => {
+                    break (Outcome::Refused { code, reason }, Ok(()));
+                }
+                Err(fault) => fault,
+            };
+            // What the board still has to say about this circuit must not meet the next one.
+            let fit = self.recover().await;
+            if fit.is_ok() && tries < TRIES {
+                continue;
+            }
+            let reason = match &fit {
+                Ok(()) => format!("{fault}; the circuit was tried {tries} times, send it again"),
+                Err(reason) => format!("{fault}; {reason}"),
+            };
+            break (Outcome::Failed { code: fault.code().to_owned(), reason }, fit);
+        };
+        (Evaluated { id: circuit.id.clone(), outcome, provenance }, fit)
+    }
+
+    async fn attempt(
+        &mut self,
+        circuit: &Circuit,
+        provenance: &mut Provenance,
+    ) -> Result<Answer, Fault> {
+        // A board that was away has closed its port.
+        let was_away = self.arrivals.has_changed().unwrap_or(true);
+        let mut ready = match self.ready.take() {
+            Some(ready) if !was_away => ready,
+            _ => self.connect().await?,
+        };
+        provenance.image_sha256 = Some(ready.image.sha256.clone());
+        let residue = self.device.load_circuit(&provenance.sha256);
+        provenance.sequence = Some(residue.sequence);
+        provenance.previous_sha256 = residue.previous_sha256;
+        provenance.started = Some(self.device.now());
+        let answer = ready.link.evaluate(&circuit.bytes).await?;
+        self.ready = Some(ready);
+        Ok(answer)
+    }
+}
+
+/// What is known of an outcome before its circuit has reached the board.
+pub(crate) fn provenance(device: &Device, circuit: &[u8]) -> Provenance {
+    let info = device.info();
+    Provenance {
+        serial: Some(info.serial.clone()),
+        board: info.name.clone(),
+        worker: Some(info.worker.clone()),
+        state_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+        lease: Some(info.lease),
+        simulated: Some(info.simulated),
+        ..Provenance::of_circuit(hex(&Sha256::digest(circuit)), info.kind.clone())
+    }
+}
+
+/// How long the board counted. A virtual one counts cycles; a real one does not tell.
+fn window_us(device: &Device) -> Option<u64> {
+    device.info().simulated.then_some(WINDOW_US)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
