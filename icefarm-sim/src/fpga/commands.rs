@@ -112,7 +112,7 @@ impl<'a> Commands<'a> {
     fn block(&mut self, memory: Memory) -> Result<Block, Refusal> {
         let at = self.at;
         let bits = self.width * self.height;
-        if bits % 8 != 0 {
+        if !bits.is_multiple_of(8) {
             let reason = format!("{} rows of {} bits are not whole bytes", self.height, self.width);
             return Err(Refusal::BadBlock { at, reason });
         }

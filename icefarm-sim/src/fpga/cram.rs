@@ -19,12 +19,12 @@ pub(super) const WIDTH: usize = 692;
 
 /// Rows of bits in a CRAM bank: the lower half of the chip is taller.
 pub(super) const fn height(bank: usize) -> usize {
-    if bank % 2 == 0 { 336 } else { 176 }
+    if bank.is_multiple_of(2) { 336 } else { 176 }
 }
 
 /// Width of a block RAM bank in bits.
 pub(super) const fn bram_width(bank: usize) -> usize {
-    if bank % 2 == 0 { 160 } else { 80 }
+    if bank.is_multiple_of(2) { 160 } else { 80 }
 }
 
 /// Row by row, the bits of a tile; bit `c` of a word is column `c`.

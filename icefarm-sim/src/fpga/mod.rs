@@ -1,13 +1,76 @@
 //! Simulation of iCE40UP5K bitstreams.
+//!
+//! A count goes through four stages, each of which can be used alone:
+//!
+//! 1. [`Bitstream::parse`] checks a file and takes it apart;
+//! 2. [`Circuit::extract`] finds what drives a pin, and nothing else: a switch in an odd position
+//!    elsewhere on the chip does not matter;
+//! 3. [`Circuit::simulator`] runs it cycle by cycle;
+//! 4. [`Circuit::count`] does so until the state repeats, from which the rest follows.
+//!
+//! [`count_pulses`] is all of it. Every stage refuses what it cannot know with a [`Refusal`].
+//!
+//! ```no_run
+//! use icefarm_sim::fpga::{Limits, Window, count_pulses};
+//!
+//! let bytes = std::fs::read("examples/circuits/pulses_1000.bin")?;
+//! match count_pulses(&bytes, Window::SECOND, &Limits::default()) {
+//!     Ok(count) => println!("{} pulses", count.pulses),
+//!     Err(refusal) => println!("{}: {refusal}", refusal.code()),
+//! }
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! What is not simulated: delays, and with them glitches, races and oscillators without a clock;
+//! block RAM, SPRAM, multipliers, the PLL, internal oscillators and other hard blocks; pads that
+//! register or tri-state. What nothing drives reads 0. Knowledge of the chip is Project
+//! IceStorm's.
 
 mod bitstream;
 mod chip;
+mod circuit;
 mod commands;
 mod cram;
 mod editor;
 mod refusal;
+mod simulator;
 
 pub use bitstream::Bitstream;
 pub use chip::{Chip, Net, Pad, Switch, TableError};
+pub use circuit::{CLOCK_PIN, Circuit};
 pub use editor::Editor;
 pub use refusal::{Refusal, Tile};
+pub use simulator::{Count, Limits, Period, Simulator};
+
+/// Frequency of the clock that the pico2-ice feeds to the FPGA, in hertz.
+pub const CLOCK_HZ: u64 = 48_000_000;
+
+/// What to observe, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window<'a> {
+    /// Length in cycles of the 48 MHz clock, from the start of the device on.
+    pub cycles: u64,
+    /// The observed pin of the sg48 package.
+    pub pin: &'a str,
+}
+
+impl Window<'static> {
+    /// One second on pin 27, which the pulse-count firmware of the pico2-ice observes.
+    pub const SECOND: Self = Self { cycles: CLOCK_HZ, pin: "27" };
+}
+
+/// Counts the rising edges on a pin of an FPGA that is configured with a bitstream.
+///
+/// The real firmware's window is 999 to 1000 ms long, so that a board can report up to a
+/// thousandth less than [`Window::SECOND`] gives.
+///
+/// # Errors
+/// A [`Refusal`] if the bitstream is no good or the pin does what cannot be simulated.
+pub fn count_pulses(
+    bitstream: &[u8],
+    window: Window<'_>,
+    limits: &Limits<'_>,
+) -> Result<Count, Refusal> {
+    let bitstream = Bitstream::parse(bitstream)?;
+    Circuit::extract(&bitstream, window.pin)?.count(window.cycles, limits)
+}

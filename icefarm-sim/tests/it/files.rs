@@ -1,5 +1,7 @@
 //! Where the bitstreams of the tests are.
 
+#![allow(clippy::print_stderr, reason = "whoever runs the tests must see what they left out")]
+
 use std::path::PathBuf;
 
 /// The circuits that come with the repository.

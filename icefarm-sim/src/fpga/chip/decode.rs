@@ -59,7 +59,7 @@ impl Chip {
             wires += kinds[usize::from(kind)].wires.len() as u32;
         }
         let rules = input.list(|input| rule(input, &kinds))?;
-        let mut wire = |input: &mut Input<'_>| {
+        let wire = |input: &mut Input<'_>| {
             let tile = input.tile()?;
             let kind = &kinds[usize::from(tiles[index(tile)])];
             Ok((tile, input.index(kind.wires.len())?))
@@ -331,7 +331,7 @@ fn group(input: &mut Input<'_>, wires: usize) -> Result<Group, TableError> {
 }
 
 fn rule(input: &mut Input<'_>, kinds: &[Kind]) -> Result<Rule, TableError> {
-    let mut end = |input: &mut Input<'_>| {
+    let end = |input: &mut Input<'_>| {
         let kind = input.u8()?;
         let wires = kinds.get(usize::from(kind)).ok_or_else(|| broken("a rule has no kind"))?;
         Ok((kind, wires.wires.len()))

@@ -1,0 +1,193 @@
+//! Puts what the pin depends on into an order in which it can be evaluated.
+
+use super::super::Refusal;
+use super::fold::{Level, inputs, levels, passes, reduce};
+use super::graph::{Cell, FlipFlop, Graph, Id, LOW, Node};
+use super::{Circuit, FIRST_FLIP_FLOP, Latch, Lookup, Slot};
+
+/// Finds what the pin really depends on, refuses what cannot be simulated, and orders the rest.
+pub(super) fn level(graph: &Graph) -> Result<Circuit, Refusal> {
+    let levels = levels(graph);
+    let mut order = Order {
+        graph,
+        levels,
+        mark: vec![Mark::New; graph.nodes.len()],
+        slot: vec![Place::Low; graph.nodes.len()],
+        flip_flops: Vec::new(),
+        tables: Vec::new(),
+        carries: 0,
+    };
+    order.visit(graph.pin)?;
+    let mut latches = Vec::new();
+    // Flip-flops are found while those before them are followed.
+    while let Some(&id) = order.flip_flops.get(latches.len()) {
+        let Node::FlipFlop(flip_flop) = graph.node(id) else { break };
+        let needed = order.needed(flip_flop);
+        for id in [needed.clock, needed.data, needed.enable, needed.set_reset] {
+            order.visit(id)?;
+        }
+        latches.push(needed);
+    }
+    Ok(order.circuit(&latches))
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mark {
+    New,
+    /// On the way from the root that is being followed.
+    Open,
+    Done,
+}
+
+/// Where a node's level will be, before the number of flip-flops is known.
+#[derive(Clone, Copy)]
+enum Place {
+    Low,
+    High,
+    Clock,
+    FlipFlop(u16),
+    Table(u16),
+}
+
+struct Order<'a> {
+    graph: &'a Graph,
+    levels: Vec<Level>,
+    mark: Vec<Mark>,
+    slot: Vec<Place>,
+    flip_flops: Vec<Id>,
+    tables: Vec<(u16, [Place; 4])>,
+    carries: usize,
+}
+
+impl Order<'_> {
+    /// What is left of a flip-flop's inputs when those that cannot matter are tied down.
+    fn needed(&self, flip_flop: &FlipFlop) -> FlipFlop {
+        let level = |id: Id| self.levels[id as usize];
+        let mut needed = *flip_flop;
+        if level(needed.clock) != Level::Varies {
+            // No edge will ever come.
+            (needed.clock, needed.enable) = (LOW, LOW);
+        }
+        if level(needed.enable) == Level::Constant(false)
+            || level(needed.set_reset) == Level::Constant(true)
+        {
+            needed.data = LOW;
+        }
+        needed
+    }
+
+    /// Follows a node back to what it depends on, without recursion: a chain can be as long as the
+    /// chip has cells.
+    fn visit(&mut self, root: Id) -> Result<(), Refusal> {
+        let mut path: Vec<(Id, u16)> = Vec::new();
+        let mut next = Some(root);
+        loop {
+            if let Some(id) = next.take()
+                && let Some(bits) = self.enter(id, &path)?
+            {
+                path.push((id, bits));
+            }
+            let Some(&(id, bits)) = path.last() else { return Ok(()) };
+            let Node::Table(table) = self.graph.node(id) else { return Ok(()) };
+            let unvisited = |input: &Id| self.mark[*input as usize] != Mark::Done;
+            next = inputs(bits).map(|number| table.inputs[number]).find(unvisited);
+            if next.is_none() {
+                let places = [0, 1, 2, 3].map(|number| match table.inputs[number] {
+                    input if inputs(bits).any(|needed| needed == number) => {
+                        self.slot[input as usize]
+                    }
+                    _ => Place::Low,
+                });
+                self.slot[id as usize] = match passes(bits) {
+                    Some(number) => places[number],
+                    None => {
+                        self.carries += usize::from(table.carry);
+                        self.tables.push((bits, places));
+                        Place::Table((self.tables.len() - 1) as u16)
+                    }
+                };
+                self.mark[id as usize] = Mark::Done;
+                path.pop();
+            }
+        }
+    }
+
+    /// Begins with a node. Gives the truth table if its inputs must come first.
+    fn enter(&mut self, id: Id, path: &[(Id, u16)]) -> Result<Option<u16>, Refusal> {
+        let index = id as usize;
+        match self.mark[index] {
+            Mark::Done => return Ok(None),
+            Mark::Open => return Err(self.combinational_loop(id, path)),
+            Mark::New => {}
+        }
+        self.slot[index] = match (self.levels[index], self.graph.node(id)) {
+            (Level::Constant(level), _) => {
+                if level {
+                    Place::High
+                } else {
+                    Place::Low
+                }
+            }
+            (Level::Varies, Node::Table(table)) => {
+                self.mark[index] = Mark::Open;
+                return Ok(Some(reduce(table, &self.levels)));
+            }
+            (Level::Varies, Node::FlipFlop(_)) => {
+                self.flip_flops.push(id);
+                Place::FlipFlop((self.flip_flops.len() - 1) as u16)
+            }
+            (Level::Varies, Node::Blocked(refusal)) => return Err((**refusal).clone()),
+            (Level::Varies, Node::Clock | Node::Constant(_)) => Place::Clock,
+        };
+        self.mark[index] = Mark::Done;
+        Ok(None)
+    }
+
+    fn combinational_loop(&self, id: Id, path: &[(Id, u16)]) -> Refusal {
+        const SHOWN: usize = 6;
+        let ring = path.iter().skip_while(|&&(other, _)| other != id);
+        let mut cells: Vec<Cell> = ring
+            .filter_map(|&(id, _)| match self.graph.node(id) {
+                Node::Table(table) => Some(table.cell),
+                _ => None,
+            })
+            .collect();
+        cells.dedup();
+        let names =
+            cells.iter().take(SHOWN).map(|cell| format!("{} cell {}", cell.tile, cell.index));
+        let mut names = names.collect::<Vec<_>>().join(", ");
+        if cells.len() > SHOWN {
+            names += &format!(" and {} more", cells.len() - SHOWN);
+        }
+        Refusal::CombinationalLoop { cells: names }
+    }
+
+    fn circuit(self, flip_flops: &[FlipFlop]) -> Circuit {
+        let count = flip_flops.len() as Slot;
+        let slot = |place: Place| match place {
+            Place::Low => super::LOW_SLOT,
+            Place::High => super::HIGH_SLOT,
+            Place::Clock => super::CLOCK_SLOT,
+            Place::FlipFlop(number) => FIRST_FLIP_FLOP + number,
+            Place::Table(number) => FIRST_FLIP_FLOP + count + number,
+        };
+        let of = |id: Id| slot(self.slot[id as usize]);
+        let latches = flip_flops.iter().map(|flip_flop| Latch {
+            data: of(flip_flop.data),
+            clock: of(flip_flop.clock),
+            enable: of(flip_flop.enable),
+            set_reset: of(flip_flop.set_reset),
+            falling: flip_flop.falling,
+            set: flip_flop.set,
+            asynchronous: flip_flop.asynchronous,
+        });
+        let lookups =
+            self.tables.iter().map(|&(bits, places)| Lookup { bits, inputs: places.map(slot) });
+        Circuit {
+            pin: of(self.graph.pin),
+            latches: latches.collect(),
+            lookups: lookups.collect(),
+            carries: self.carries,
+        }
+    }
+}
