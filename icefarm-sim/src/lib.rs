@@ -17,7 +17,7 @@ pub mod fpga;
 
 pub use blocking::Threads;
 pub use board::{FirmwarePort, SimError, VirtualBoard, VirtualBus, VirtualBusBuilder};
-pub use firmware::{Firmware, FirmwareModel, VirtualHardware};
+pub use firmware::{CountError, Firmware, FirmwareModel, VirtualHardware};
 
 /// What [`firmware!`] expands to. Not part of the public interface.
 #[doc(hidden)]

@@ -2,12 +2,15 @@
 
 use super::life::Hardware;
 use super::virtual_board::VirtualBoard;
+use crate::Threads;
 use crate::board::Pace;
-use crate::firmware::Images;
+use crate::firmware::{Images, Simulation};
+use crate::fpga::Limits;
 use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
-use icefarm_core::{Board, Bus, NameError, Place, Serial};
+use icefarm_core::{Blocking, Board, Bus, NameError, Place, Serial};
 use sha2::{Digest as _, Sha256};
+use std::fmt;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -35,16 +38,30 @@ pub(super) const NAME: &str = "virtual";
 pub struct VirtualBus {
     images: Arc<Images>,
     pace: Pace,
+    simulation: Simulation,
     boards: watch::Sender<Vec<VirtualBoard>>,
 }
 
 /// Says what a [`VirtualBus`] is to have.
-#[derive(Debug)]
 pub struct VirtualBusBuilder {
     boards: usize,
     seed: String,
     serials: Vec<Serial>,
     speed: f64,
+    blocking: Option<Arc<dyn Blocking>>,
+    work: u64,
+}
+
+impl fmt::Debug for VirtualBusBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VirtualBusBuilder")
+            .field("boards", &self.boards)
+            .field("seed", &self.seed)
+            .field("serials", &self.serials)
+            .field("speed", &self.speed)
+            .field("work", &self.work)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why there is no virtual bus, or not this board on it.
@@ -91,7 +108,14 @@ impl VirtualBus {
     /// A bus without boards, as fast as real ones, until more is said.
     #[must_use]
     pub fn builder() -> VirtualBusBuilder {
-        VirtualBusBuilder { boards: 0, seed: String::new(), serials: Vec::new(), speed: 1.0 }
+        VirtualBusBuilder {
+            boards: 0,
+            seed: String::new(),
+            serials: Vec::new(),
+            speed: 1.0,
+            blocking: None,
+            work: Limits::default().work,
+        }
     }
 
     /// Every board that was ever plugged to this bus, in the order of their first plugging.
@@ -116,7 +140,8 @@ impl VirtualBus {
             if boards.iter().any(|board| *board.serial() == serial) {
                 return false;
             }
-            let hardware = Hardware::new(serial.clone(), Arc::clone(&self.images), self.pace);
+            let (images, simulation) = (Arc::clone(&self.images), self.simulation.clone());
+            let hardware = Hardware::new(serial.clone(), images, self.pace, simulation);
             let board = VirtualBoard::new(hardware);
             boards.push(board.clone());
             added = Some(board);
@@ -181,6 +206,22 @@ impl VirtualBusBuilder {
         self
     }
 
+    /// Where circuits are simulated: [`Threads`], as many as there are processors, if nothing else
+    /// is said; [`Inline`](icefarm_core::blocking::Inline) where everything must happen on one
+    /// thread, in one order.
+    #[must_use]
+    pub fn blocking(mut self, blocking: Arc<dyn Blocking>) -> Self {
+        self.blocking = Some(blocking);
+        self
+    }
+
+    /// How much work one count may be before the circuit is refused, see [`Limits::work`].
+    #[must_use]
+    pub fn work(mut self, work: u64) -> Self {
+        self.work = work;
+        self
+    }
+
     /// The bus, with the firmware models of all crates that are linked.
     ///
     /// # Errors
@@ -188,7 +229,9 @@ impl VirtualBusBuilder {
     pub fn build(self) -> Result<VirtualBus, SimError> {
         let pace = Pace::new(self.speed).ok_or(SimError::Speed { speed: self.speed })?;
         let images = Arc::new(Images::collect()?);
-        let bus = VirtualBus { images, pace, boards: watch::Sender::default() };
+        let blocking = self.blocking.unwrap_or_else(|| Arc::new(Threads::default()));
+        let simulation = Simulation { blocking, work: self.work };
+        let bus = VirtualBus { images, pace, simulation, boards: watch::Sender::default() };
         let numbered = (0..self.boards).map(|index| serial(&self.seed, index));
         for serial in numbered.chain(self.serials) {
             bus.add(serial)?;

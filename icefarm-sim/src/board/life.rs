@@ -4,7 +4,7 @@ use super::pace::{
     ENUMERATION, FLASHING, OUT_OF_BOOTLOADER, POWER_OFF, Pace, TO_BOOTLOADER, TO_RESTART,
 };
 use super::wire::{HostPort, Wire};
-use crate::firmware::{FirmwarePort, Image, Images, VirtualHardware};
+use crate::firmware::{FirmwarePort, Image, Images, Simulation, VirtualHardware};
 use futures::FutureExt as _;
 use icefarm_core::board::Presence;
 use icefarm_core::{Face, Serial};
@@ -20,6 +20,7 @@ pub(super) struct Hardware {
     pub(super) presence: watch::Sender<Presence>,
     pub(super) images: Arc<Images>,
     pub(super) pace: Pace,
+    simulation: Simulation,
     memory: Mutex<Memory>,
 }
 
@@ -34,15 +35,24 @@ struct Memory {
 
 impl Hardware {
     /// A board that is plugged in and holds the default firmware.
-    pub(super) fn new(serial: Serial, images: Arc<Images>, pace: Pace) -> Self {
+    pub(super) fn new(
+        serial: Serial,
+        images: Arc<Images>,
+        pace: Pace,
+        simulation: Simulation,
+    ) -> Self {
         let image = Some(Arc::clone(images.default_image()));
         let memory = Mutex::new(Memory { plugged: true, image, starts: 0 });
-        Self { serial, presence: watch::Sender::default(), images, pace, memory }
+        Self { serial, presence: watch::Sender::default(), images, pace, simulation, memory }
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
         // Nothing that can panic is done while the lock is held.
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn around_firmware(&self) -> VirtualHardware {
+        VirtualHardware::new(self.serial.clone(), self.pace, self.simulation.clone())
     }
 
     pub(super) fn set_plugged(&self, plugged: bool) {
@@ -253,7 +263,7 @@ impl Life {
         };
         let (wire, port) = Wire::new(starts);
         let _cut = Cut(&wire);
-        let board = VirtualHardware::new(self.hardware.serial.clone(), self.hardware.pace);
+        let board = self.hardware.around_firmware();
         let mut program = std::pin::pin!(run(image, port, board));
         if self.health == Health::Stalled {
             self.health = Health::Sound;

@@ -182,8 +182,15 @@ impl FirmwarePort {
         self.becomes(false).await;
     }
 
+    /// Follows whether a host has the port open, for a model that reads or writes at the same
+    /// time.
+    #[must_use]
+    pub fn dtr(&self) -> watch::Receiver<bool> {
+        self.wire.line().open.subscribe()
+    }
+
     async fn becomes(&self, open: bool) {
-        let mut state = self.wire.line().open.subscribe();
+        let mut state = self.dtr();
         // The port outlives the waiting, so the sender does too.
         let _ = state.wait_for(|is| *is == open).await;
     }

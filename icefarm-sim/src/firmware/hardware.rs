@@ -1,9 +1,28 @@
 //! What a firmware model finds around it on its board.
 
 use crate::board::Pace;
-use icefarm_core::Serial;
+use crate::fpga::{self, CLOCK_HZ, Count, Limits, Refusal, Window};
+use bytes::Bytes;
+use icefarm_core::{Blocking, BlockingError, Serial};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
+
+/// How circuits are simulated.
+#[derive(Clone)]
+pub(crate) struct Simulation {
+    pub(crate) blocking: Arc<dyn Blocking>,
+    /// See [`Limits::work`].
+    pub(crate) work: u64,
+}
+
+impl fmt::Debug for Simulation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Simulation").field("work", &self.work).finish_non_exhaustive()
+    }
+}
 
 /// The hardware around a firmware: the FPGA, the board's time and its serial number.
 ///
@@ -13,12 +32,43 @@ use tokio::time::Instant;
 pub struct VirtualHardware {
     serial: Serial,
     pace: Pace,
+    simulation: Simulation,
     started: Instant,
+    /// What the FPGA is configured with.
+    bitstream: Arc<Mutex<Option<Bytes>>>,
+}
+
+/// Why there is no count.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CountError {
+    /// The FPGA was not configured since the firmware started.
+    #[error("the FPGA is not configured")]
+    NotConfigured,
+    /// The circuit is one that cannot be simulated.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The simulation did not come to its end.
+    #[error("the simulation was interrupted")]
+    Interrupted(#[from] BlockingError),
+}
+
+impl CountError {
+    /// A stable word for programs; see [`Refusal::code`].
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotConfigured => "not_configured",
+            Self::Refused(refusal) => refusal.code(),
+            Self::Interrupted(_) => "simulation_interrupted",
+        }
+    }
 }
 
 impl VirtualHardware {
-    pub(crate) fn new(serial: Serial, pace: Pace) -> Self {
-        Self { serial, pace, started: Instant::now() }
+    pub(crate) fn new(serial: Serial, pace: Pace, simulation: Simulation) -> Self {
+        let started = Instant::now();
+        Self { serial, pace, simulation, started, bitstream: Arc::default() }
     }
 
     /// The board's USB serial number.
@@ -39,5 +89,51 @@ impl VirtualHardware {
     #[must_use]
     pub fn now_us(&self) -> u64 {
         self.pace.on_board(self.started.elapsed()).as_micros().try_into().unwrap_or(u64::MAX)
+    }
+
+    /// Configures the FPGA. As on a real board nothing tells whether the bitstream is any good.
+    ///
+    /// This takes no time; a model of a firmware that takes some must [`sleep`](Self::sleep).
+    pub fn configure(&self, bitstream: impl Into<Bytes>) {
+        let mut place = self.bitstream.lock().unwrap_or_else(PoisonError::into_inner);
+        *place = Some(bitstream.into());
+    }
+
+    /// Counts the rising edges on a pin in a window that begins when the FPGA starts.
+    ///
+    /// The count is exact, and takes as much of the board's time as the window is long, or longer
+    /// if the simulation does. Giving up the waiting stops the simulation.
+    ///
+    /// # Errors
+    /// [`CountError`], above all for circuits that cannot be simulated; those are told without
+    /// waiting for the window.
+    pub async fn count_pulses(&self, window: Window<'_>) -> Result<Count, CountError> {
+        let bitstream = self.bitstream.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let bitstream = bitstream.ok_or(CountError::NotConfigured)?;
+        let (cycles, pin, work) = (window.cycles, window.pin.to_owned(), self.simulation.work);
+        let given_up = GivenUp::default();
+        let cancel = Arc::clone(&given_up.0);
+        let count = self.simulation.blocking.call(move || {
+            let limits = Limits { work, cancel: Some(&cancel) };
+            fpga::count_pulses(&bitstream, Window { cycles, pin: &pin }, &limits)
+        });
+        let count = async { Ok::<_, CountError>(count.await??) };
+        let duration = Duration::from_secs_f64(cycles as f64 / CLOCK_HZ as f64);
+        let elapsed = async {
+            self.sleep(duration).await;
+            Ok(())
+        };
+        let (count, ()) = tokio::try_join!(count, elapsed)?;
+        Ok(count)
+    }
+}
+
+/// Tells a simulation, when it is dropped, that nobody waits for it any more.
+#[derive(Debug, Default)]
+struct GivenUp(Arc<AtomicBool>);
+
+impl Drop for GivenUp {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }

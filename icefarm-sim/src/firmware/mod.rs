@@ -5,7 +5,8 @@ mod hardware;
 mod images;
 
 pub(crate) use default::DefaultFirmware;
-pub use hardware::VirtualHardware;
+pub(crate) use hardware::Simulation;
+pub use hardware::{CountError, VirtualHardware};
 pub(crate) use images::{Image, Images};
 
 pub(crate) use crate::board::FirmwarePort;
