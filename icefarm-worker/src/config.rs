@@ -21,6 +21,8 @@ pub struct WorkerConfig {
     pub lease: LeaseConfig,
     /// How the worker keeps in touch with control.
     pub link: LinkConfig,
+    /// Host names under which the worker may be reached, beside addresses and `localhost`.
+    pub allowed_hosts: Vec<String>,
     /// What stopping all states may take before the worker ends without waiting for them: 20 s.
     pub shutdown: Duration,
 }
@@ -31,6 +33,7 @@ impl Default for WorkerConfig {
             board: BoardConfig::default(),
             lease: LeaseConfig::default(),
             link: LinkConfig::default(),
+            allowed_hosts: Vec::new(),
             shutdown: Duration::from_secs(20),
         }
     }

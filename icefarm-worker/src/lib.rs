@@ -1,7 +1,49 @@
-//! TBD
+//! The worker of an iCEFARM: it is plugged to boards, keeps them ready, and runs the state of
+//! every board that is reserved.
+//!
+//! ```no_run
+//! use icefarm_core::WorkerName;
+//! use icefarm_worker::Worker;
+//! use std::sync::Arc;
+//!
+//! # async fn run(bus: Arc<dyn icefarm_core::Bus>) -> Result<(), Box<dyn std::error::Error>> {
+//! let worker = Worker::builder()
+//!     .name(WorkerName::new("bench-2")?)
+//!     .control("http://127.0.0.1:8080")
+//!     .bus(bus)
+//!     .build()?;
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:8081").await?;
+//! worker.run(listener, async { /* until somebody says stop */ }).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What goes on inside
+//!
+//! Every board has a *supervisor*, a task that never runs a line of a plug-in. It leads the board
+//! through its life: flash the default firmware, test it, offer it, serve leases, take it back,
+//! and climb the recovery ladder where that fails. It decides about leases by their fencing
+//! tokens, and carries out what a state asks of the board, so that a board is never left in the
+//! middle of something.
+//!
+//! The *state* of a lease runs as one task on a thread of its own. Its hooks and commands have
+//! deadlines, its panics are contained, and when its lease is over it is cut off: it reaches
+//! neither its board nor its client any more, whether it has noticed or not. A state that keeps
+//! its thread for ever costs the worker that thread and that board, until it lets go.
+#![deny(missing_docs)]
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may stop where it fails"))]
+
 mod actor;
+mod api;
 mod board;
 mod config;
-mod ledger;
 mod lease;
+mod ledger;
+mod link;
+mod roster;
+mod secret;
+mod sockets;
+mod worker;
+
 pub use config::{BoardConfig, LeaseConfig, LinkConfig, WorkerConfig};
+pub use worker::{Worker, WorkerBuilder, WorkerError};

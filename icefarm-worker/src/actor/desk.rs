@@ -1,11 +1,9 @@
 //! Answering requests, in whatever moment of its life the board is.
 
-use super::handle::Request;
 use super::Actor;
+use super::handle::Request;
 use crate::lease::{Taken, Urgent};
-use icefarm_core::wire::{
-    ErrorCode, ErrorDetail, Event, ReserveBoard, ServerFrame, events,
-};
+use icefarm_core::wire::{ErrorCode, ErrorDetail, Event, ReserveBoard, ServerFrame, events};
 use icefarm_core::{BuildError, ClientName};
 use tokio::time::Instant;
 

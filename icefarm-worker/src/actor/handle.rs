@@ -1,9 +1,7 @@
 //! How the rest of the worker reaches a board's supervisor.
 
 use crate::lease::Command;
-use icefarm_core::wire::{
-    EndBoard, ErrorCode, ErrorDetail, ExtendBoard, ReserveBoard,
-};
+use icefarm_core::wire::{EndBoard, ErrorCode, ErrorDetail, ExtendBoard, ReserveBoard};
 use icefarm_core::{ClientName, Object, Serial, Value};
 use std::future::Future;
 use tokio::sync::{mpsc, oneshot};

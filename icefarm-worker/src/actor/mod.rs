@@ -10,8 +10,8 @@ pub(crate) use handle::{BoardHandle, Request};
 
 use crate::WorkerConfig;
 use crate::board::{ResidueLedger, Restored, restore};
-use crate::ledger::Ledger;
 use crate::lease::{EventSink, Fence, PluginThreads, Tenancy, Urgent};
+use crate::ledger::Ledger;
 use icefarm_core::board::Presence;
 use icefarm_core::wire::{BoardReport, BoardStatus};
 use icefarm_core::{Board, Clock, ImageInfo, LeaseId, Registry, Serial, WorkerName};
@@ -191,13 +191,12 @@ impl Actor {
                         self.shared.ledger.list(&self.serial, false);
                     }
                 }
-                back = presence.wait_for(|presence| presence.face.is_some()) => {
-                    if back.is_err() {
-                        drop(back);
+                back = reached(&mut presence, |presence| presence.face.is_some()) => {
+                    if back {
+                        tracing::info!(serial = %self.serial, "back on the bus");
+                    } else {
                         self.until_closing().await;
-                        break;
                     }
-                    tracing::info!(serial = %self.serial, "back on the bus");
                     break;
                 }
             }
@@ -215,9 +214,8 @@ impl Actor {
         while !self.again && !self.closing {
             tokio::select! {
                 () = self.listen() => {}
-                plugged = presence.wait_for(|presence| presence.arrivals > arrivals) => {
-                    if plugged.is_err() {
-                        drop(plugged);
+                plugged = reached(&mut presence, |presence| presence.arrivals > arrivals) => {
+                    if !plugged {
                         self.until_closing().await;
                     }
                     break;
@@ -243,6 +241,14 @@ impl Actor {
     fn stand(&self, status: BoardStatus, reason: Option<String>) {
         tell(&self.shared.ledger, &self.serial, status, reason);
     }
+}
+
+/// Waits until the bus shows what is wanted. `false` if it tells nothing of the board any more.
+async fn reached(
+    presence: &mut watch::Receiver<Presence>,
+    wanted: impl FnMut(&Presence) -> bool,
+) -> bool {
+    presence.wait_for(wanted).await.is_ok()
 }
 
 fn tell(ledger: &Ledger, serial: &Serial, status: BoardStatus, reason: Option<String>) {

@@ -19,8 +19,9 @@ pub(crate) enum Rung {
 /// what does not help at once may help once a hub or a host has settled.
 pub(crate) fn ladder(rounds: u32, pause: Duration) -> impl Iterator<Item = Rung> {
     (0..rounds).flat_map(move |round| {
-        let before =
-            round.checked_sub(1).map(|doublings| Rung::Pause(pause.saturating_mul(1 << doublings.min(16))));
+        let before = round
+            .checked_sub(1)
+            .map(|doublings| Rung::Pause(pause.saturating_mul(1 << doublings.min(16))));
         before.into_iter().chain([Rung::Restart, Rung::Reflash, Rung::PowerCycle])
     })
 }
@@ -34,7 +35,10 @@ mod tests {
         let pause = Duration::from_secs(5);
         let rungs: Vec<Rung> = ladder(3, pause).collect();
         assert_eq!(rungs.len(), 11);
-        assert_eq!(rungs[..4], [Rung::Restart, Rung::Reflash, Rung::PowerCycle, Rung::Pause(pause)]);
+        assert_eq!(
+            rungs[..4],
+            [Rung::Restart, Rung::Reflash, Rung::PowerCycle, Rung::Pause(pause)]
+        );
         assert_eq!(rungs[7], Rung::Pause(pause * 2));
         assert_eq!(ladder(0, pause).count(), 0);
         assert_eq!(ladder(100, Duration::MAX).count(), 399);

@@ -83,8 +83,8 @@ async fn attempt(
         return Err(BoardError::Gone);
     }
     let face = board.presence().borrow().face;
-    let kept = running
-        .filter(|info| info.name == config.default_image && face == Some(Face::Default));
+    let kept =
+        running.filter(|info| info.name == config.default_image && face == Some(Face::Default));
     let info = match kept {
         Some(info) => info,
         None => {

@@ -9,7 +9,7 @@ use crate::LeaseConfig;
 use crate::board::explain;
 use icefarm_core::wire::{ErrorCode, ErrorDetail};
 use icefarm_core::{
-    BuildError, CallError, Device, DynState, Kind, Message, NextState, Object, Registry, StateError,
+    BuildError, Device, DynState, Kind, Message, NextState, Object, Registry, StateError,
 };
 use std::future::Future;
 use std::sync::Arc;
@@ -149,7 +149,9 @@ impl StateTask {
         // Whoever asked may be gone: the command was done all the same.
         match called {
             Ok(result) => {
-                let _ = answer.send(result.map_err(|error| detail_of_call(&error)));
+                let _ = answer.send(
+                    result.map_err(|error| ErrorDetail::new(error.code(), error.to_string())),
+                );
                 Ok(())
             }
             Err(end) => {
@@ -203,6 +205,8 @@ impl StateTask {
             panic = self.tasks.drive() => return Err(self.failed("a task", &panic)),
         };
         match result {
+            // It kept its thread beyond the end of its lease.
+            _ if !self.host.fence.is_open() => Err(End::Stopped),
             Ok(Ok(value)) => Ok(value),
             Ok(Err(panic)) => Err(self.failed(what, &panic)),
             Err(_) => Err(self.failed(what, &too_long(limit))),
@@ -239,13 +243,4 @@ fn detail_of(error: &BuildError) -> ErrorDetail {
         _ => ErrorCode::Internal,
     };
     ErrorDetail::new(code, explain(error))
-}
-
-fn detail_of_call(error: &CallError) -> ErrorDetail {
-    let code = match error {
-        CallError::Unknown { .. } => ErrorCode::UnknownCommand,
-        CallError::Args(_) => ErrorCode::BadArguments,
-        _ => ErrorCode::CommandFailed,
-    };
-    ErrorDetail::new(code, error.to_string())
 }

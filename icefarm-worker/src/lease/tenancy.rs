@@ -52,7 +52,10 @@ impl Commands {
         };
         let message = match code {
             ErrorCode::Overloaded => {
-                format!("{} commands wait at this board; send more later", self.sender.max_capacity())
+                format!(
+                    "{} commands wait at this board; send more later",
+                    self.sender.max_capacity()
+                )
             }
             _ => "the lease is over".to_owned(),
         };
@@ -150,11 +153,6 @@ impl Tenancy {
     /// The highest token that was seen.
     pub(crate) fn token(&self) -> LeaseId {
         self.token
-    }
-
-    /// Whether `lease` is served, or waits, and is not over.
-    pub(crate) fn serves(&self, lease: LeaseId) -> bool {
-        self.living().is_some_and(|tenant| tenant.is(lease))
     }
 
     /// Takes a lease, unless the token says that it is over.
@@ -290,5 +288,160 @@ impl Tenancy {
             format!("lease {lease} is over here; the latest is {}{why}", self.token),
         )
         .with("token", self.token.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use icefarm_core::{Kind, Serial};
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    fn terms(lease: u64, rev: u64) -> ReserveBoard {
+        ReserveBoard {
+            serial: Serial::new("S").unwrap(),
+            kind: Kind::new("k").unwrap(),
+            args: Object::new(),
+            lease: LeaseId(lease),
+            lease_rev: rev,
+            client: ClientName::new("me").unwrap(),
+            name: None,
+            expires_in_ms: 1000,
+        }
+    }
+
+    fn take(tenancy: &mut Tenancy, lease: u64) -> Result<Taken, ErrorCode> {
+        let taken = tenancy.reserve(terms(lease, 1), Instant::now(), 4);
+        taken.map_err(|error| error.code)
+    }
+
+    #[test]
+    fn a_lease_is_taken_once_and_lower_ones_never() {
+        let mut tenancy = Tenancy::default();
+        assert_eq!(take(&mut tenancy, 5), Ok(Taken::New));
+        assert_eq!(take(&mut tenancy, 5), Ok(Taken::Already));
+        assert_eq!(take(&mut tenancy, 4), Err(ErrorCode::StaleLease));
+        tenancy.enter();
+        assert_eq!(take(&mut tenancy, 5), Ok(Taken::Already));
+        tenancy.end(LeaseId(5)).unwrap();
+        assert_eq!(take(&mut tenancy, 5), Err(ErrorCode::StaleLease));
+        assert_eq!(tenancy.report().0.unwrap().phase, LeasePhase::Ending);
+        tenancy.vacate();
+        assert_eq!(tenancy.report(), (None, None));
+    }
+
+    #[test]
+    fn a_higher_lease_ends_the_one_that_is_served() {
+        let mut tenancy = Tenancy::default();
+        take(&mut tenancy, 1).unwrap();
+        tenancy.enter();
+        assert_eq!(take(&mut tenancy, 2), Ok(Taken::New));
+        assert_eq!(tenancy.present.as_ref().unwrap().over, Some(Over::Superseded));
+        assert_eq!(tenancy.report().0.unwrap().lease, LeaseId(2));
+        // The end of a lease that was never seen here ends all before it.
+        tenancy.end(LeaseId(9)).unwrap();
+        assert!(!serves(&tenancy, 2));
+        assert_eq!(take(&mut tenancy, 9), Err(ErrorCode::StaleLease));
+        assert_eq!(tenancy.end(LeaseId(8)).unwrap_err().code, ErrorCode::StaleLease);
+    }
+
+    #[test]
+    fn a_failed_lease_is_reported_until_control_ends_it() {
+        let mut tenancy = Tenancy::default();
+        take(&mut tenancy, 3).unwrap();
+        tenancy.enter();
+        assert!(tenancy.fail("broke").is_some_and(|failed| failed.present));
+        assert!(tenancy.fail("again").is_none(), "it fails once");
+        tenancy.vacate();
+        let ended = EndedLease { lease: LeaseId(3), reason: "broke".to_owned() };
+        assert_eq!(tenancy.report(), (None, Some(ended)));
+        let stale = tenancy.reserve(terms(3, 1), Instant::now(), 4).unwrap_err();
+        assert_eq!(stale.message, "lease 3 is over here; the latest is 3: broke");
+        tenancy.end(LeaseId(3)).unwrap();
+        assert_eq!(tenancy.report(), (None, None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_extension_counts_once_and_in_order() {
+        let mut tenancy = Tenancy::default();
+        take(&mut tenancy, 1).unwrap();
+        let ends = |tenancy: &Tenancy| tenancy.next.as_ref().unwrap().ends;
+        let before = ends(&tenancy);
+        let now = Instant::now();
+        tenancy.extend(LeaseId(1), 3, 9000, now).unwrap();
+        assert_eq!(ends(&tenancy) - before, Duration::from_millis(8000));
+        tenancy.extend(LeaseId(1), 2, 60_000, now).unwrap();
+        assert_eq!(ends(&tenancy) - before, Duration::from_millis(8000), "it came late");
+        let unknown = tenancy.extend(LeaseId(2), 1, 1, now).unwrap_err();
+        assert_eq!(unknown.code, ErrorCode::NotReserved);
+    }
+
+    fn serves(tenancy: &Tenancy, lease: u64) -> bool {
+        tenancy.living().is_some_and(|tenant| tenant.is(LeaseId(lease)))
+    }
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Reserve(u64),
+        Extend(u64),
+        End(u64),
+        Fail,
+        Enter,
+        Vacate,
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let lease = 1..8u64;
+        let step = prop_oneof![
+            lease.clone().prop_map(Step::Reserve),
+            lease.clone().prop_map(Step::Extend),
+            lease.prop_map(Step::End),
+            Just(Step::Fail),
+            Just(Step::Enter),
+            Just(Step::Vacate),
+        ];
+        proptest::collection::vec(step, 0..60)
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_over_is_never_served_again(steps in steps()) {
+            let mut tenancy = Tenancy::default();
+            let (mut over, mut token) = (BTreeSet::new(), LeaseId(0));
+            for step in steps {
+                let before: Vec<u64> = (1..8).filter(|n| serves(&tenancy, *n)).collect();
+                match step {
+                    Step::Reserve(lease) => {
+                        let _ = tenancy.reserve(terms(lease, lease), Instant::now(), 1);
+                    }
+                    Step::Extend(lease) => {
+                        let _ = tenancy.extend(LeaseId(lease), 9, 1, Instant::now());
+                    }
+                    Step::End(lease) => {
+                        let _ = tenancy.end(LeaseId(lease));
+                        prop_assert!(!serves(&tenancy, lease));
+                    }
+                    Step::Fail => {
+                        tenancy.fail("x");
+                    }
+                    // As the supervisor does it: one state after the other.
+                    Step::Enter if tenancy.present.is_none() => {
+                        tenancy.enter();
+                    }
+                    Step::Vacate if tenancy.present.as_ref().is_some_and(|t| t.over.is_some()) => {
+                        tenancy.vacate();
+                    }
+                    Step::Enter | Step::Vacate => {}
+                }
+                let after: Vec<u64> = (1..8).filter(|n| serves(&tenancy, *n)).collect();
+                over.extend(before.into_iter().filter(|n| !after.contains(n)));
+                prop_assert!(after.len() <= 1, "one board, one lease");
+                prop_assert!(after.iter().all(|n| !over.contains(n)));
+                prop_assert!(after.iter().all(|n| LeaseId(*n) == tenancy.token()));
+                prop_assert!(tenancy.token() >= token);
+                token = tenancy.token();
+            }
+        }
     }
 }

@@ -1,0 +1,70 @@
+//! What control has to show at every path of this worker.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// A random text that control is given at registration. It is never written to a log.
+#[derive(Clone)]
+pub(crate) struct Secret(Arc<str>);
+
+impl Secret {
+    pub(crate) fn new(text: impl Into<Arc<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// 244 bits from the system's source of randomness.
+    pub(crate) fn random() -> Self {
+        let (a, b) = (uuid::Uuid::new_v4(), uuid::Uuid::new_v4());
+        Self::new(format!("{}{}", a.simple(), b.simple()))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether an `Authorization` header shows the secret. How long it takes depends only on the
+    /// length of what was sent, so nothing is learnt of the secret by trying.
+    pub(crate) fn is_shown(&self, header: &str) -> bool {
+        let Some((scheme, token)) = header.split_once(' ') else { return false };
+        if !scheme.eq_ignore_ascii_case("bearer") {
+            return false;
+        }
+        let (own, token) = (self.0.as_bytes(), token.trim().as_bytes());
+        let mut differs = u8::from(own.len() != token.len());
+        for (index, byte) in token.iter().enumerate() {
+            differs |= byte ^ own.get(index).copied().unwrap_or(0);
+        }
+        std::hint::black_box(differs) == 0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_whole_secret_is_enough() {
+        let secret = Secret::new("s3cret");
+        for shown in ["Bearer s3cret", "bearer s3cret"] {
+            assert!(secret.is_shown(shown), "{shown}");
+        }
+        for other in
+            ["s3cret", "Basic s3cret", "Bearer", "Bearer ", "Bearer s3cre", "Bearer s3cret0"]
+        {
+            assert!(!secret.is_shown(other), "{other}");
+        }
+        assert!(!Secret::new("").is_shown("Bearer x"));
+    }
+
+    #[test]
+    fn secrets_are_not_told_and_not_guessed() {
+        assert_eq!(format!("{:?}", Secret::random()), "Secret(..)");
+        assert_ne!(Secret::random().as_str(), Secret::random().as_str());
+    }
+}

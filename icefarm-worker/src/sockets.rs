@@ -1,0 +1,58 @@
+//! What clients say over their websockets, and what they are told.
+
+use crate::lease::EventSink;
+use crate::roster::Roster;
+use futures::FutureExt;
+use futures::future::{BoxFuture, join_all, ready};
+use icefarm_core::ClientName;
+use icefarm_core::wire::{ClientFrame, ServerFrame};
+use icefarm_net::{Answer, Caller, Hub, SocketRequest, SocketService, ws};
+use std::sync::Arc;
+use warp::Filter;
+use warp::filters::BoxedFilter;
+use warp::reply::Response;
+
+impl EventSink for Hub {
+    fn publish(&self, client: &ClientName, frame: ServerFrame) {
+        // The number is the hub's own business.
+        Hub::publish(self, client, frame);
+    }
+}
+
+/// Hands commands to the boards that they are for.
+struct Boards {
+    roster: Arc<Roster>,
+}
+
+impl SocketService for Boards {
+    /// The commands are in the queues of their boards when this returns, and so in the order in
+    /// which the client sent them.
+    fn command(&self, caller: &Caller, frame: ClientFrame) -> BoxFuture<'static, Vec<Answer>> {
+        let ClientFrame { serials, event, contents, .. } = frame;
+        let answers: Vec<BoxFuture<'static, Answer>> = serials
+            .into_iter()
+            .map(|serial| match self.roster.get(&serial) {
+                Ok(board) => board
+                    .command(&caller.client, event.clone(), contents.clone())
+                    .map(|result| (serial, result))
+                    .boxed(),
+                Err(error) => ready((serial, Err(error))).boxed(),
+            })
+            .collect();
+        join_all(answers).boxed()
+    }
+
+    fn opened(&self, caller: &Caller) {
+        tracing::debug!(client = %caller.client, peer = %caller.peer, "a client is here");
+    }
+
+    fn closed(&self, caller: &Caller) {
+        tracing::debug!(client = %caller.client, peer = %caller.peer, "a client has left");
+    }
+}
+
+/// The paths of websockets.
+pub(crate) fn sockets(hub: Hub, roster: Arc<Roster>) -> BoxedFilter<(Response,)> {
+    let boards = Arc::new(Boards { roster });
+    ws().map(move |request: SocketRequest| hub.accept(request, boards.clone())).boxed()
+}

@@ -1,0 +1,353 @@
+//! A worker as a whole: put together by its builder, run until it is told to stop.
+
+use crate::WorkerConfig;
+use crate::actor::Shared;
+use crate::api::{Api, routes};
+use crate::lease::PluginThreads;
+use crate::ledger::Ledger;
+use crate::link::{Heard, Link};
+use crate::roster::Roster;
+use crate::secret::Secret;
+use crate::sockets::sockets;
+use icefarm_core::wire::PROTOCOL;
+use icefarm_core::{
+    Bus, Clock, Epoch, Incarnation, Registry, RegistryError, SystemClock, WorkerName, plugins,
+};
+use icefarm_net::{
+    BodyLimits, Endpoint, EndpointError, HostNameError, HttpClient, Hub, HubConfig, Listener,
+    MemoryJournal, ServeOptions, recover, serve,
+};
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::task::JoinSet;
+use warp::Filter;
+
+/// How often what is over is swept out of the event streams.
+const SWEEP: Duration = Duration::from_secs(5);
+/// How long clients that are told of the worker's end have to take it.
+const FAREWELL: Duration = Duration::from_millis(200);
+
+/// Why a worker cannot be built or run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WorkerError {
+    /// Something that every worker needs was not given.
+    #[error("a worker needs {what}")]
+    Missing {
+        /// What.
+        what: &'static str,
+    },
+    /// Control's address is none.
+    #[error("control cannot be reached there")]
+    Control(#[source] EndpointError),
+    /// The address that clients are to be told is none.
+    #[error("clients cannot reach a worker there")]
+    Advertise(#[source] EndpointError),
+    /// A host name that is to be served is none.
+    #[error(transparent)]
+    AllowedHost(#[from] HostNameError),
+    /// The plug-ins do not go together.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// The listener does not know its own address.
+    #[error("the worker's own address is not known")]
+    Listener(#[source] std::io::Error),
+}
+
+/// A worker, ready to run.
+pub struct Worker {
+    name: WorkerName,
+    control: Endpoint,
+    advertise: Option<Endpoint>,
+    buses: Vec<Arc<dyn Bus>>,
+    registry: Registry,
+    clock: Arc<dyn Clock>,
+    config: WorkerConfig,
+    threads: PluginThreads,
+    client: HttpClient,
+    serve: ServeOptions,
+    incarnation: Incarnation,
+    secret: Secret,
+}
+
+impl fmt::Debug for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker")
+            .field("name", &self.name)
+            .field("control", &self.control)
+            .field("incarnation", &self.incarnation)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Worker {
+    /// Begins to put a worker together.
+    #[must_use]
+    pub fn builder() -> WorkerBuilder {
+        WorkerBuilder::default()
+    }
+
+    /// Which start of the worker this is.
+    #[must_use]
+    pub fn incarnation(&self) -> &Incarnation {
+        &self.incarnation
+    }
+
+    /// Runs the worker until `shutdown` is ready. Then all leases are ended, their clients and
+    /// control are told so, and the states have [`WorkerConfig::shutdown`] to end.
+    ///
+    /// # Errors
+    /// [`WorkerError::Listener`]. Nothing that happens later ends a worker.
+    pub async fn run<L: Listener>(
+        self,
+        listener: L,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<(), WorkerError> {
+        let address = listener.local_addr().map_err(WorkerError::Listener)?;
+        let kinds = self.registry.kind_infos();
+        self.log_start(address);
+        let ledger = Arc::new(Ledger::new());
+        let heard = Heard::new();
+        let epoch = || Epoch::from(uuid::Uuid::new_v4().to_string());
+        let hub = Hub::new(HubConfig::default(), Arc::new(MemoryJournal::new(epoch)));
+        let shared = Arc::new(Shared {
+            worker: self.name.clone(),
+            config: self.config.clone(),
+            registry: Arc::new(self.registry),
+            clock: self.clock,
+            events: Arc::new(hub.clone()),
+            ledger: ledger.clone(),
+            threads: self.threads,
+        });
+        let roster = Arc::new(Roster::new(shared));
+        let link = Arc::new(Link {
+            client: self.client,
+            control: self.control,
+            config: self.config.link.clone(),
+            worker: self.name.clone(),
+            incarnation: self.incarnation.clone(),
+            secret: self.secret.clone(),
+            url: self.advertise.as_ref().map(ToString::to_string),
+            port: address.port(),
+            kinds,
+            plugins: plugins(),
+            ledger: ledger.clone(),
+            heard: heard.clone(),
+        });
+        let api = Arc::new(Api {
+            worker: self.name,
+            incarnation: self.incarnation,
+            secret: self.secret,
+            ledger,
+            roster: roster.clone(),
+            heard,
+            limits: BodyLimits::default().bytes(icefarm_net::MAX_MESSAGE),
+        });
+        let service = routes(api).or(sockets(hub.clone(), roster.clone())).unify().recover(recover);
+        let (end, ended) = tokio::sync::oneshot::channel::<()>();
+        let serving = serve(listener, warp::service(service), self.serve, async {
+            // Closed is as good as told.
+            let _ = ended.await;
+        });
+        let mut tasks = JoinSet::new();
+        for bus in self.buses {
+            let roster = roster.clone();
+            tasks.spawn(async move { roster.follow(bus).await });
+        }
+        {
+            let link = link.clone();
+            tasks.spawn(async move { link.run().await });
+        }
+        let swept = hub.clone();
+        tasks.spawn(async move {
+            loop {
+                tokio::time::sleep(SWEEP).await;
+                swept.sweep();
+            }
+        });
+        let closing = async {
+            shutdown.await;
+            tracing::info!("stopping: ending all leases");
+            tasks.shutdown().await;
+            roster.close(self.config.shutdown).await;
+            link.last_report().await;
+            // The sockets write what they were given last.
+            tokio::time::sleep(FAREWELL).await;
+            hub.close();
+            drop(end);
+        };
+        futures::join!(serving, closing);
+        tracing::info!("stopped");
+        Ok(())
+    }
+
+    fn log_start(&self, address: std::net::SocketAddr) {
+        tracing::info!(
+            worker = %self.name, %address, control = %self.control, version = env!("CARGO_PKG_VERSION"),
+            protocol = PROTOCOL, "worker starts"
+        );
+        let kinds = self.registry.kind_infos();
+        if kinds.is_empty() {
+            tracing::warn!(
+                "no kinds are linked, so nothing can be reserved here: add `use that_state as _;` \
+                 to main.rs"
+            );
+        }
+        for info in kinds {
+            tracing::info!(kind = %info.kind, plugin = info.crate_name, version = info.crate_version, "kind");
+        }
+    }
+}
+
+/// Puts a [`Worker`] together. A name, control's address and at least one bus are needed.
+#[derive(Default)]
+pub struct WorkerBuilder {
+    name: Option<WorkerName>,
+    control: Option<String>,
+    advertise: Option<String>,
+    buses: Vec<Arc<dyn Bus>>,
+    registry: Option<Registry>,
+    clock: Option<Arc<dyn Clock>>,
+    config: WorkerConfig,
+    boards_on: Option<Handle>,
+    client: HttpClient,
+    serve: ServeOptions,
+    incarnation: Option<Incarnation>,
+    secret: Option<String>,
+}
+
+impl fmt::Debug for WorkerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WorkerBuilder").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl WorkerBuilder {
+    /// The worker's name, unique in its farm.
+    #[must_use]
+    pub fn name(mut self, name: WorkerName) -> Self {
+        self.name = Some(name);
+        self
+    }
+
+    /// Where control listens, `http://HOST:PORT`.
+    #[must_use]
+    pub fn control(mut self, url: impl Into<String>) -> Self {
+        self.control = Some(url.into());
+        self
+    }
+
+    /// Where clients and control reach this worker, `http://HOST:PORT`. Without it, it is the
+    /// address that control sees.
+    #[must_use]
+    pub fn advertise(mut self, url: impl Into<String>) -> Self {
+        self.advertise = Some(url.into());
+        self
+    }
+
+    /// Where boards are plugged. May be called for several buses.
+    #[must_use]
+    pub fn bus(mut self, bus: Arc<dyn Bus>) -> Self {
+        self.buses.push(bus);
+        self
+    }
+
+    /// The kinds that boards can be reserved as. Without it, those that are linked in.
+    #[must_use]
+    pub fn registry(mut self, registry: Registry) -> Self {
+        self.registry = Some(registry);
+        self
+    }
+
+    /// What tells states the wall time. Without it, the machine's clock.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// Deadlines and bounds.
+    #[must_use]
+    pub fn config(mut self, config: WorkerConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Runs all states on this runtime, for tests and simulations that pause time. Without it
+    /// each state has a thread and a runtime of its own, so that one which blocks its thread
+    /// holds up nothing else.
+    #[must_use]
+    pub fn boards_on(mut self, runtime: Handle) -> Self {
+        self.boards_on = Some(runtime);
+        self
+    }
+
+    /// How control is called. Without it, over TCP.
+    #[must_use]
+    pub fn http_client(mut self, client: HttpClient) -> Self {
+        self.client = client;
+        self
+    }
+
+    /// The limits of the worker's own server.
+    #[must_use]
+    pub fn serve_options(mut self, options: ServeOptions) -> Self {
+        self.serve = options;
+        self
+    }
+
+    /// What tells this start of the worker from others. Without it, chosen at random.
+    #[must_use]
+    pub fn incarnation(mut self, incarnation: Incarnation) -> Self {
+        self.incarnation = Some(incarnation);
+        self
+    }
+
+    /// What control has to show. Without it, chosen at random, as it should be outside of
+    /// simulations.
+    #[must_use]
+    pub fn secret(mut self, secret: impl Into<String>) -> Self {
+        self.secret = Some(secret.into());
+        self
+    }
+
+    /// Checks what was given.
+    ///
+    /// # Errors
+    /// [`WorkerError`] says what is missing or wrong.
+    pub fn build(self) -> Result<Worker, WorkerError> {
+        let missing = |what| WorkerError::Missing { what };
+        let name = self.name.ok_or(missing("a name"))?;
+        let control = self.control.ok_or(missing("the address of its control server"))?;
+        if self.buses.is_empty() {
+            return Err(missing("a bus that boards are plugged to"));
+        }
+        let advertise = self.advertise.map(|url| url.parse()).transpose();
+        let registry = match self.registry {
+            Some(registry) => registry,
+            None => Registry::collect()?,
+        };
+        let mut serve = self.serve;
+        for host in &self.config.allowed_hosts {
+            serve.guard = serve.guard.allow_host(host)?;
+        }
+        let random = || Incarnation::from(uuid::Uuid::new_v4().to_string());
+        Ok(Worker {
+            name,
+            control: control.parse().map_err(WorkerError::Control)?,
+            advertise: advertise.map_err(WorkerError::Advertise)?,
+            buses: self.buses,
+            registry,
+            clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock)),
+            config: self.config,
+            threads: self.boards_on.map_or(PluginThreads::Own, PluginThreads::On),
+            client: self.client,
+            serve,
+            incarnation: self.incarnation.unwrap_or_else(random),
+            secret: self.secret.map_or_else(Secret::random, Secret::new),
+        })
+    }
+}

@@ -1,0 +1,173 @@
+//! States that misbehave harm their own lease, and nothing else.
+
+use crate::bus::FakeBoard;
+use crate::farm::{Client, Farm};
+use crate::states::Gates;
+use icefarm_core::wire::BoardStatus::{Available, Broken};
+use icefarm_worker::WorkerConfig;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Two boards, both leased; what is done to the first must not be felt at the second.
+async fn two() -> (Farm, [Arc<FakeBoard>; 2], [Client; 2]) {
+    let boards = [FakeBoard::new("B1"), FakeBoard::new("B2")];
+    let farm = Farm::start(&[&boards[0], &boards[1]]).await;
+    let clients = [farm.mischief(&boards[0], "bad").await, farm.mischief(&boards[1], "good").await];
+    (farm, boards, clients)
+}
+
+async fn fails_alone(command: &str, args: Value, reason: &str) {
+    let (farm, [bad, good], [mut culprit, mut bystander]) = two().await;
+    let id = culprit.command(&bad, command, args).await;
+    let failure = culprit.event(&bad, "failure").await;
+    assert!(failure["reason"].as_str().unwrap().contains(reason), "{failure}");
+    let answer = culprit.answer(&bad, &id).await;
+    assert!(answer.is_err() || command == "spawn" || command == "fail", "{answer:?}");
+
+    let report = farm.until(&bad, |report| report.ended.is_some()).await;
+    let ended = report.ended.unwrap();
+    assert!(ended.reason.contains(reason));
+    farm.until_status(&bad, Available).await;
+    assert_eq!(bystander.ask(&good, "echo", json!({"data": 1})).await, Ok(json!(1)));
+    let code = culprit.ask(&bad, "echo", json!({"data": 1})).await.unwrap_err().0;
+    assert_eq!(code, "not_reserved");
+    // And the board can be had again.
+    farm.end(&bad, ended.lease.0).await.unwrap();
+    farm.mischief(&bad, "next").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_a_command() {
+    fails_alone("panic", json!({}), "`panic` of the state `mischief`: it panicked: as asked").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_a_spawned_task() {
+    let reason = "`a task` of the state `mischief`: it panicked: beside";
+    fails_alone("spawn", json!({"what": "panic"}), reason).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_that_never_ends() {
+    fails_alone("hang", json!({}), "`hang` of the state `mischief`: it took longer than 30 s")
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_state_that_gives_up() {
+    fails_alone("fail", json!({}), "it wants no more").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_that_goes_wrong() {
+    let board = FakeBoard::new("B1");
+    let farm = Farm::start(&[&board]).await;
+    let mut client = farm.connect("me").await;
+    let cases = [
+        ("panic", "`start` of the state `mischief`: it panicked: at the start"),
+        ("fail", "`start` of the state `mischief`: no thanks"),
+        ("hang", "`start` of the state `mischief`: it took longer than 120 s"),
+    ];
+    for (lease, (start, reason)) in (1..).zip(cases) {
+        farm.until_status(&board, Available).await;
+        let args = json!({"start": start});
+        farm.reserve(&board, lease, "me", "mischief", args).await.unwrap();
+        let failure = client.event(&board, "failure").await;
+        assert_eq!(failure["reason"], reason);
+        farm.end(&board, lease).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_does_not_wait_for_a_state_that_hangs() {
+    let board = FakeBoard::new("B1");
+    let farm = Farm::start(&[&board]).await;
+    let mut client = farm.mischief(&board, "me").await;
+    let id = client.command(&board, "hang", json!({})).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let before = Instant::now();
+    farm.end(&board, 1).await.unwrap();
+    assert_eq!(client.answer(&board, &id).await.unwrap_err().0, "command_failed");
+    farm.until_status(&board, Available).await;
+    assert!(before.elapsed() < Duration::from_secs(5), "{:?}", before.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_exit_that_hangs_is_cut_short() {
+    let board = FakeBoard::new("B1");
+    let farm = Farm::start(&[&board]).await;
+    farm.until_status(&board, Available).await;
+    farm.reserve(&board, 1, "me", "mischief", json!({"exit_hangs": true})).await.unwrap();
+    let mut client = farm.connect("me").await;
+    client.event(&board, "initialized").await;
+    let before = Instant::now();
+    farm.end(&board, 1).await.unwrap();
+    farm.until_status(&board, Available).await;
+    let took = before.elapsed();
+    assert!((10..15).contains(&took.as_secs()), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_of_a_state_outlives_its_lease() {
+    let board = FakeBoard::new("B1");
+    let farm = Farm::start(&[&board]).await;
+    let mut client = farm.mischief(&board, "me").await;
+    client.ask(&board, "spawn", json!({"what": "tick"})).await.unwrap();
+    client.event(&board, "tick").await;
+    client.ask(&board, "flash", json!({"image": "app"})).await.unwrap();
+    client.ask(&board, "open", json!({})).await.unwrap();
+    assert_eq!(client.ask(&board, "say", json!({"text": "ab"})).await, Ok(json!("abab")));
+    farm.end(&board, 1).await.unwrap();
+    client.event(&board, "exiting").await;
+    farm.until_status(&board, Available).await;
+    assert_eq!(board.image(), "default");
+    client.events.clear();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    // The answer to this is the first frame that comes.
+    client.ask(&board, "echo", json!({"data": 1})).await.unwrap_err();
+    assert!(client.events.is_empty(), "{:?}", client.events);
+}
+
+/// On threads of their own, and so on real time: everything that is waited for is brought about.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_that_keeps_its_thread_holds_up_nobody() {
+    let boards = [FakeBoard::new("B1"), FakeBoard::new("B2")];
+    let mut config = WorkerConfig::default();
+    config.lease.exit = Duration::from_millis(100);
+    let farm = Farm::start_with(&[&boards[0], &boards[1]], config, false).await;
+    let [bad, good] = &boards;
+    let mut culprit = farm.mischief(bad, "bad").await;
+    let mut bystander = farm.mischief(good, "good").await;
+    let id = culprit.command(bad, "block", json!({"gate": "thread"})).await;
+    assert_eq!(farm.heartbeat().await.boards.len(), 2);
+    assert_eq!(bystander.ask(good, "echo", json!({"data": 1})).await, Ok(json!(1)));
+
+    farm.end(bad, 1).await.unwrap();
+    let report = farm.until_status(bad, Broken).await;
+    assert!(report.reason.unwrap().contains("does not let go of its thread"));
+    let refused = farm.reserve(bad, 2, "next", "mischief", json!({})).await.unwrap_err();
+    assert!(refused.to_string().contains("does not let go of its thread"), "{refused}");
+    assert_eq!(bystander.ask(good, "echo", json!({"data": 2})).await, Ok(json!(2)));
+
+    Gates::open("thread");
+    farm.until_status(bad, Available).await;
+    culprit.answer(bad, &id).await.unwrap_err();
+    farm.reserve(bad, 2, "next", "mischief", json!({})).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_that_keeps_its_thread_for_too_long_fails() {
+    let board = FakeBoard::new("B1");
+    let mut config = WorkerConfig::default();
+    config.lease.exit = Duration::from_millis(100);
+    config.lease.stall = Duration::from_millis(500);
+    let farm = Farm::start_with(&[&board], config, false).await;
+    let mut client = farm.mischief(&board, "me").await;
+    client.command(&board, "block", json!({"gate": "stall"})).await;
+    let failure = client.event(&board, "failure").await;
+    assert!(failure["reason"].as_str().unwrap().contains("does not let go of its thread"));
+    Gates::open("stall");
+    farm.until_status(&board, Available).await;
+}
