@@ -18,6 +18,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// How our clients introduce themselves.
+pub(crate) const USER_AGENT_TEXT: &str = concat!("icefarm/", env!("CARGO_PKG_VERSION"));
+
 /// What is sent along with a request.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -281,7 +284,7 @@ impl Call<'_> {
         let mut request = Request::builder()
             .uri(path)
             .header(HOST, self.endpoint.authority())
-            .header(USER_AGENT, concat!("icefarm/", env!("CARGO_PKG_VERSION")))
+            .header(USER_AGENT, USER_AGENT_TEXT)
             .header(ACCEPT, options.accept);
         if let Some(Bearer(token)) = &options.bearer {
             let mut value = HeaderValue::try_from(format!("Bearer {token}"))

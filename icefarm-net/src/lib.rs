@@ -40,13 +40,17 @@ mod endpoint;
 mod error;
 mod guard;
 mod held;
+mod hub;
 mod outbox;
 mod panics;
 mod pool;
+mod query;
 mod reply;
 mod serve;
+mod socket;
 mod transport;
 mod upgrade;
+mod watched;
 mod weight;
 
 pub use body::{BodyLimits, args, object};
@@ -54,10 +58,14 @@ pub use client::{Bearer, HttpClient, HttpError, RequestOptions};
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::{ApiError, recover};
 pub use guard::{Guard, HostNameError};
+pub use hub::{Answer, Caller, Hub, HubConfig, Journal, MemoryJournal, SocketService};
 pub use outbox::{Attachment, Delivery, Outbox, OutboxLimits, SubscriberKey, Trimmed};
+pub use query::{SocketQuery, SubscriberId, V1Query};
 pub use reply::{answer, json, wants_v1};
 pub use serve::{ServeOptions, serve};
+pub use socket::{ClientSocket, SocketError, SocketParams, SocketReceiver, SocketSender};
 pub use transport::{BoxIo, Connector, Io, Listener, Peer, TcpConnector};
+pub use upgrade::{SocketRequest, ws};
 
 /// The largest message, in bytes, unless a limit is changed: 800 bitstreams of an iCE40UP5K of
 /// 104,200 bytes, as the Python workers take.

@@ -29,6 +29,13 @@ pub struct OutboxLimits {
     pub away: Duration,
 }
 
+impl Default for OutboxLimits {
+    /// 16 MiB and 10 minutes.
+    fn default() -> Self {
+        Self { bytes: 16 << 20, away: Duration::from_secs(600) }
+    }
+}
+
 /// What a subscriber gets next.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Delivery {

@@ -96,6 +96,26 @@ pub fn encode_server(frame: &ServerFrame, encoding: Encoding) -> Result<Bytes, C
     encode(frame, encoding)
 }
 
+/// As [`encode_server`], for a frame that is shared and gets its number here.
+pub(crate) fn encode_numbered(
+    frame: &ServerFrame,
+    number: Option<(&Epoch, u64)>,
+    encoding: Encoding,
+) -> Result<Bytes, CodecError> {
+    #[derive(Serialize)]
+    struct Numbered<'a> {
+        serial: &'a str,
+        contents: &'a [Event],
+        #[serde(skip_serializing_if = "Option::is_none")]
+        epoch: Option<&'a Epoch>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        seq: Option<u64>,
+    }
+    let (epoch, seq) = number.unzip();
+    let ServerFrame { serial, contents, .. } = frame;
+    encode(&Numbered { serial, contents, epoch, seq }, encoding)
+}
+
 /// Writes a command. In MessagePack, byte strings of more than 1 KiB are compressed where that
 /// makes them shorter: a bitstream shrinks about 80-fold.
 ///

@@ -5,6 +5,8 @@ mod frames;
 mod json;
 mod msgpack;
 
+pub(crate) use frames::encode_numbered;
+
 pub use frames::encode_server;
 pub use frames::{ClientMessage, decode_client, decode_server, encode_ack, encode_client};
 

@@ -48,6 +48,19 @@ fn frames_come_back_in_both_encodings() {
 }
 
 #[test]
+fn a_frame_gets_its_number_where_it_is_written() {
+    let frame = ServerFrame::new("S", vec![Event::new("results").with("file", circuit())]);
+    for encoding in BOTH {
+        let plain = encode_numbered(&frame, None, encoding).unwrap();
+        assert_eq!(plain, encode_server(&frame, encoding).unwrap());
+        let bytes = encode_numbered(&frame, Some((&"e".into(), 5)), encoding).unwrap();
+        let read = decode_server(&bytes, encoding, &limits()).unwrap();
+        assert_eq!((read.epoch, read.seq), (Some("e".into()), Some(5)));
+        assert_eq!(read.contents[0].fields["file"].to_blob().unwrap()[..], circuit()[..]);
+    }
+}
+
+#[test]
 fn a_python_request_is_read_literally() {
     // As captured: map 3, serial in a list, str8 keys for the ids, bin32 for the file.
     let mut bytes = b"\x83\xa6serial\x91\xb02222222222222222\xa5event\xa8evaluate".to_vec();

@@ -3,5 +3,10 @@
 
 mod bodies;
 mod client;
+mod commands;
+mod events;
+mod farm;
+mod frames;
 mod server;
+mod socket;
 mod support;

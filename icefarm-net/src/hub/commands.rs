@@ -1,0 +1,147 @@
+//! From a command to its answers.
+
+use super::answers::{Answers, Begin};
+use super::outgoing::Outgoing;
+use super::service::{Answer, Caller, SocketService};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use icefarm_core::Serial;
+use icefarm_core::wire::{
+    ClientFrame, ErrorCode, ErrorDetail, Event, META_SERIAL, ServerFrame, events,
+};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+/// The longest id of a command, in bytes.
+const MAX_ID_BYTES: usize = 128;
+
+/// Takes the commands of one socket.
+pub(super) struct Commands {
+    pub(super) service: Arc<dyn SocketService>,
+    pub(super) caller: Caller,
+    pub(super) outgoing: Arc<Outgoing>,
+    pub(super) answers: Arc<Mutex<Answers>>,
+}
+
+/// A command under way. It goes on when its socket is gone: the client may ask for the answer
+/// over the next one.
+struct Running {
+    answers: Arc<Mutex<Answers>>,
+    outgoing: Weak<Outgoing>,
+    serials: Vec<Serial>,
+    event: String,
+    id: Option<String>,
+}
+
+impl Commands {
+    /// Hands a command to the service, and sees to it that its answers get back.
+    pub(super) async fn take(&self, frame: ClientFrame) {
+        let id = frame.id.as_deref();
+        if id.is_some_and(|id| id.len() > MAX_ID_BYTES) {
+            let message = format!("`id` has more than {MAX_ID_BYTES} bytes");
+            self.complain(&ErrorDetail::new(ErrorCode::BadRequest, message));
+            return;
+        }
+        let begin = {
+            let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+            answers.begin(id, &self.outgoing)
+        };
+        match begin {
+            Begin::Wait => {}
+            Begin::Repeat(frames) => {
+                frames.into_iter().for_each(|frame| self.outgoing.reply(frame))
+            }
+            Begin::Overloaded => {
+                let message = "as many commands are under way as are allowed; send it again later";
+                let error = ErrorDetail::new(ErrorCode::Overloaded, message);
+                for serial in &frame.serials {
+                    self.outgoing.reply(refused(serial.as_str(), id, &error).into());
+                }
+            }
+            Begin::Run => self.run(frame).await,
+        }
+    }
+
+    async fn run(&self, frame: ClientFrame) {
+        let running = Running {
+            answers: self.answers.clone(),
+            outgoing: Arc::downgrade(&self.outgoing),
+            serials: frame.serials.clone(),
+            event: frame.event.clone(),
+            id: frame.id.clone(),
+        };
+        let called = catch_unwind(AssertUnwindSafe(|| self.service.command(&self.caller, frame)));
+        let mut future: BoxFuture<'static, _> = match called {
+            Ok(future) => AssertUnwindSafe(future).catch_unwind().boxed(),
+            Err(panic) => futures::future::ready(Err(panic)).boxed(),
+        };
+        // Polled here once, so that the service sees the commands in the order in which they came.
+        match futures::poll!(&mut future) {
+            std::task::Poll::Ready(ended) => running.end(ended),
+            std::task::Poll::Pending => {
+                tokio::spawn(async move { running.end(future.await) });
+            }
+        }
+    }
+
+    /// Says what is wrong with something that is no command of any board.
+    pub(super) fn complain(&self, error: &ErrorDetail) {
+        self.outgoing.reply(refused(META_SERIAL, None, error).into());
+    }
+}
+
+impl Running {
+    fn end(self, ended: std::thread::Result<Vec<Answer>>) {
+        let mut answered = ended.unwrap_or_else(|panic| {
+            let panic = crate::panics::message(&*panic);
+            tracing::error!(event = self.event, panic, "a command panicked");
+            Vec::new()
+        });
+        let id = self.id.as_deref();
+        // One answer for each board, whatever the service did.
+        let frames: Vec<Arc<ServerFrame>> = self
+            .serials
+            .iter()
+            .filter_map(|serial| {
+                let at = answered.iter().position(|(answering, _)| answering == serial);
+                let result = at.map(|at| answered.swap_remove(at).1);
+                let result = result.unwrap_or_else(|| {
+                    let message = "the server failed; its log says more";
+                    Err(ErrorDetail::new(ErrorCode::Internal, message))
+                });
+                match (result, id) {
+                    (Ok(value), Some(id)) => {
+                        let event = Event::new(events::REPLY).with("id", id).with("value", value);
+                        Some(ServerFrame::new(serial.as_str(), vec![event]))
+                    }
+                    // Who gives no id wants to hear of errors only.
+                    (Ok(_), None) => None,
+                    (Err(error), id) => Some(refused(serial.as_str(), id, &error)),
+                }
+            })
+            .map(Arc::new)
+            .collect();
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let sockets = match id {
+            Some(id) => answers.finish(id, &frames),
+            None => {
+                answers.finish_anonymous();
+                vec![self.outgoing]
+            }
+        };
+        drop(answers);
+        for socket in sockets.iter().filter_map(Weak::upgrade) {
+            frames.iter().for_each(|frame| socket.reply(frame.clone()));
+        }
+    }
+}
+
+/// The event that says why something was not done.
+fn refused(serial: &str, id: Option<&str>, error: &ErrorDetail) -> ServerFrame {
+    let mut event = Event { event: events::ERROR.to_owned(), fields: error.details.clone() };
+    if let Some(id) = id {
+        event = event.with("id", id);
+    }
+    let event = event.with("code", error.code.as_str()).with("message", error.message.as_str());
+    ServerFrame::new(serial, vec![event])
+}

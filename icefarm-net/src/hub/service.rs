@@ -1,0 +1,52 @@
+//! What a server does with what its sockets say.
+
+use crate::query::SubscriberId;
+use futures::future::BoxFuture;
+use icefarm_core::wire::{ClientFrame, ErrorDetail};
+use icefarm_core::{ClientName, Serial, Value};
+use std::net::SocketAddr;
+
+/// Who is at the other end of a socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Caller {
+    /// In whose name it speaks.
+    pub client: ClientName,
+    /// Its name of itself; sockets of the first protocol have none.
+    pub sub: Option<SubscriberId>,
+    /// Where it comes from.
+    pub peer: SocketAddr,
+    /// Tells the sockets of this hub apart.
+    pub socket: u64,
+}
+
+/// What one board answers to a command.
+pub type Answer = (Serial, Result<Value, ErrorDetail>);
+
+/// What a server does with what its sockets say.
+pub trait SocketService: Send + Sync + 'static {
+    /// A command for the boards that the frame names; one answer for each of them.
+    ///
+    /// The commands of one socket come in the order in which they were sent, and each future is
+    /// polled once before the next command comes: what must keep that order is done in the call
+    /// itself, or before the future first waits. Then the socket goes on, and the answer may take
+    /// as long as it likes. A future that never ends takes one of the
+    /// [`HubConfig::in_flight`](crate::HubConfig::in_flight) places for good.
+    fn command(&self, caller: &Caller, frame: ClientFrame) -> BoxFuture<'static, Vec<Answer>>;
+
+    /// A socket was opened. Nothing was sent to it yet.
+    fn opened(&self, caller: &Caller) {
+        let _ = caller;
+    }
+
+    /// The socket gave a sign of life. At most once per
+    /// [`HubConfig::alive_every`](crate::HubConfig::alive_every).
+    fn alive(&self, caller: &Caller) {
+        let _ = caller;
+    }
+
+    /// The socket is gone. Another one of the same client may be there.
+    fn closed(&self, caller: &Caller) {
+        let _ = caller;
+    }
+}
