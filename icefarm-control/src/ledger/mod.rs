@@ -115,7 +115,7 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    /// Starts the writer on a store that was loaded as `farm`.
+    /// Starts the writer on a store that was loaded as `farm`. Called in a runtime.
     pub(crate) fn start(
         store: Box<dyn Store>,
         farm: Farm,
@@ -142,9 +142,12 @@ impl Ledger {
             Desk::Inline => Door::Inline(Mutex::new(Some(writer))),
             Desk::Thread => {
                 let (sender, orders) = mpsc::channel(QUEUE);
-                std::thread::Builder::new()
-                    .name("icefarm-ledger".to_owned())
-                    .spawn(move || writer.run(orders))?;
+                let runtime = tokio::runtime::Handle::current();
+                std::thread::Builder::new().name("icefarm-ledger".to_owned()).spawn(move || {
+                    // Timers and clocks of the runtime must work in here, too.
+                    let _runtime = runtime.enter();
+                    writer.run(orders);
+                })?;
                 Door::Thread(sender)
             }
         };

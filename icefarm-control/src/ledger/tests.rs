@@ -2,6 +2,7 @@ use super::{Desk, Ledger, LedgerError, Outlet, Trims};
 use crate::machine::lab::{ask, free, registration};
 use crate::machine::{Answer, Command, Rules};
 use crate::store::{Batch, Letter, SqliteStore, Store, StoreError, Stored};
+use futures::FutureExt;
 use icefarm_core::wire::{Event, Selection};
 use icefarm_core::{ClientName, SteadyClock, Timestamp};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -129,18 +130,15 @@ async fn commands_that_come_together_share_a_commit() {
     let bench = bench(Desk::Thread);
     bench.join(100).await;
     let before = bench.commits.load(Ordering::SeqCst);
-    let gate = bench.mood.lock().unwrap();
     // The writer stands at the first commit until everything else has come.
-    let (first, rest) = {
-        let first = bench.reserve(1);
-        let rest = futures::future::join_all((1..100).map(|_| bench.reserve(1)));
-        let both = futures::future::join(first, rest);
-        let mut both = Box::pin(both);
-        assert!(futures::poll!(&mut both).is_pending());
-        drop(gate);
-        both.await
-    };
-    assert!(first.is_ok() && rest.iter().all(Result::is_ok));
+    let all = futures::future::join_all((0..100).map(|_| bench.reserve(1)));
+    let mut all = Box::pin(all);
+    {
+        let _gate = bench.mood.lock().unwrap();
+        assert!((&mut all).now_or_never().is_none());
+    }
+    let all = all.await;
+    assert!(all.iter().all(Result::is_ok));
     let commits = bench.commits.load(Ordering::SeqCst) - before;
     assert!(commits <= 2, "{commits} commits for 100 reservations");
     assert_eq!(bench.ledger.farm().leases.len(), 100);

@@ -198,7 +198,7 @@ pub(crate) fn told(decision: &Decision) -> Vec<String> {
 
 pub(crate) fn events(decision: &Decision) -> Vec<&Event> {
     let contents = |notice| match notice {
-        &Notice::Client { ref contents, .. } => contents.as_slice(),
+        Notice::Client { contents, .. } => contents.as_slice(),
         Notice::Available { .. } => &[],
     };
     decision.notices.iter().flat_map(contents).collect()

@@ -1,0 +1,226 @@
+//! Brings a worker what it must be told, and repeats it until it is done or out of date.
+
+use super::plan::{Call, wanted};
+use super::{Line, Manners};
+use crate::ledger::{Ledger, LedgerError};
+use crate::machine::{Command, Contact, millis};
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use icefarm_core::wire::{EndBoard, ErrorCode, ExtendBoard, ReserveBoard};
+use icefarm_core::{LeaseId, Serial, Timestamp};
+use icefarm_net::HttpError;
+use serde::de::IgnoredAny;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep_until};
+
+/// How many calls to one worker are under way at a time.
+const AT_ONCE: usize = 16;
+/// The pause after the first failure; it doubles from there.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// The longest pause between tries.
+const LAST_PAUSE: Duration = Duration::from_secs(30);
+/// So many heartbeats after a call was answered its effect must show in the worker's reports.
+const CONFIRMED_WITHIN: u32 = 3;
+
+type Key = (u8, LeaseId, u64);
+
+/// How far a call is.
+#[derive(Debug)]
+struct Attempt {
+    key: Key,
+    pause: Duration,
+    /// When it is made again; `None` while it is under way.
+    again: Option<Instant>,
+}
+
+/// What is remembered of a board.
+#[derive(Debug, Default)]
+struct Errand {
+    attempt: Option<Attempt>,
+    /// The lease and the revision that the worker acknowledged last.
+    told: Option<(LeaseId, u64)>,
+}
+
+/// How a call ended.
+struct Outcome {
+    serial: Serial,
+    call: Call,
+    result: Result<(), HttpError>,
+}
+
+pub(super) async fn run(line: Line, ledger: Arc<Ledger>, manners: Manners) {
+    let mut farm = ledger.watch();
+    let mut errands: BTreeMap<Serial, Errand> = BTreeMap::new();
+    let mut under_way = FuturesUnordered::new();
+    let places = Arc::new(Semaphore::new(AT_ONCE));
+    loop {
+        let present = farm.borrow_and_update().clone();
+        let reachable = present
+            .workers
+            .get(&line.worker)
+            .is_some_and(|worker| worker.contact == Contact::Reachable);
+        let mut next = None;
+        if reachable {
+            let now = Instant::now();
+            let boards = || present.boards.values().filter(|board| board.worker == line.worker);
+            errands.retain(|serial, _| present.boards.contains_key(serial));
+            for board in boards() {
+                let errand = errands.entry(board.serial().clone()).or_default();
+                let Some(call) = wanted(&present, board, errand.told) else {
+                    errand.attempt = None;
+                    continue;
+                };
+                match errand.due(&call, now) {
+                    Due::Now => {
+                        let serial = board.serial().clone();
+                        let line = line.clone();
+                        let (places, ledger) = (places.clone(), ledger.clone());
+                        under_way.push(async move {
+                            // The semaphore is never closed.
+                            let _place = places.acquire().await;
+                            let result =
+                                make(&line, &serial, &call, ledger.now(), manners.timeout).await;
+                            Outcome { serial, call, result }
+                        });
+                    }
+                    Due::At(time) => next = Some(next.map_or(time, |next: Instant| next.min(time))),
+                    Due::UnderWay => {}
+                }
+            }
+        }
+        tokio::select! {
+            changed = farm.changed() => if changed.is_err() { return },
+            Some(outcome) = under_way.next() => {
+                let confirmed = Instant::now() + manners.heartbeat * CONFIRMED_WITHIN;
+                if let Some(errand) = errands.get_mut(&outcome.serial) {
+                    errand.note(&outcome, confirmed);
+                }
+                if let Some(failure) = failure(&line, outcome)
+                    && matches!(ledger.submit(failure).await, Err(LedgerError::Closed))
+                {
+                    return;
+                }
+            }
+            () = wait_until(next) => {}
+        }
+    }
+}
+
+async fn wait_until(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+enum Due {
+    Now,
+    At(Instant),
+    UnderWay,
+}
+
+impl Errand {
+    /// Whether the call is to be made now; then it counts as under way.
+    fn due(&mut self, call: &Call, now: Instant) -> Due {
+        let key = call.key();
+        match &mut self.attempt {
+            Some(attempt) if attempt.key == key => match attempt.again {
+                None => return Due::UnderWay,
+                Some(again) if again > now => return Due::At(again),
+                Some(_) => attempt.again = None,
+            },
+            // An earlier call about the board is out of date: nobody waits for its end.
+            attempt => *attempt = Some(Attempt { key, pause: FIRST_PAUSE, again: None }),
+        }
+        Due::Now
+    }
+
+    fn note(&mut self, outcome: &Outcome, confirmed: Instant) {
+        if outcome.result.is_ok()
+            && let Call::Reserve(lease) | Call::Extend(lease) = &outcome.call
+        {
+            self.told = self.told.max(Some((lease.id, lease.revision)));
+        }
+        let Some(attempt) = &mut self.attempt else { return };
+        if attempt.key != outcome.call.key() {
+            return;
+        }
+        if outcome.result.is_ok() {
+            attempt.again = Some(confirmed);
+        } else {
+            attempt.again = Some(Instant::now() + attempt.pause);
+            attempt.pause = (attempt.pause * 2).min(LAST_PAUSE);
+        }
+    }
+}
+
+async fn make(
+    line: &Line,
+    serial: &Serial,
+    call: &Call,
+    now: Timestamp,
+    timeout: Duration,
+) -> Result<(), HttpError> {
+    let serial = serial.clone();
+    let done: Result<IgnoredAny, HttpError> = match call {
+        Call::Reserve(lease) => {
+            let body = ReserveBoard {
+                serial,
+                kind: lease.kind.clone(),
+                args: lease.args.clone(),
+                lease: lease.id,
+                lease_rev: lease.revision,
+                client: lease.client.clone(),
+                name: None,
+                expires_in_ms: millis(lease.expires.since(now)),
+            };
+            line.post("/reserve", &body, timeout).await
+        }
+        Call::Extend(lease) => {
+            let body = ExtendBoard {
+                serial,
+                lease: lease.id,
+                lease_rev: lease.revision,
+                expires_in_ms: millis(lease.expires.since(now)),
+            };
+            line.post("/extend", &body, timeout).await
+        }
+        Call::End(lease) => line.post("/end", &EndBoard { serial, lease: *lease }, timeout).await,
+    };
+    done.map(drop)
+}
+
+/// What becomes of a call that the worker refused: a lease that it will never take is over.
+fn failure(line: &Line, outcome: Outcome) -> Option<Command> {
+    let Outcome { serial, call, result: Err(error) } = outcome else { return None };
+    let worker = &line.worker;
+    if let (Call::Reserve(lease), HttpError::Answer { error, .. }) = (&call, &error)
+        && is_final(error.code)
+    {
+        let reason = format!("worker {worker} refused the reservation: {}", error.message);
+        return Some(Command::LeaseFailed { serial, lease: lease.id, reason });
+    }
+    let what = match call {
+        Call::Reserve(lease) => format!("reserve it under lease {}", lease.id),
+        Call::Extend(lease) => format!("extend lease {}", lease.id),
+        Call::End(lease) => format!("end lease {lease}"),
+    };
+    tracing::warn!(%worker, board = %serial, "could not tell the worker to {what}: {error}");
+    None
+}
+
+/// Whether the worker will say the same next time.
+fn is_final(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::BadRequest
+            | ErrorCode::BadArguments
+            | ErrorCode::UnknownKind
+            | ErrorCode::UnknownSerial
+            | ErrorCode::StaleLease
+            | ErrorCode::NotAvailable
+    )
+}

@@ -1,0 +1,172 @@
+//! Control's side of its bonds with the workers. Each worker is attended to by tasks of its own,
+//! so one that hangs holds up no other.
+
+mod courier;
+mod plan;
+mod pulse;
+
+use crate::ledger::Ledger;
+use crate::machine::{Contact, Farm, Worker};
+use futures::future;
+use icefarm_core::wire::{ErrorCode, ErrorDetail, OneBoard};
+use icefarm_core::{Incarnation, Serial, WorkerName};
+use icefarm_net::{Endpoint, HttpClient, HttpError, RequestOptions};
+use serde::Serialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::{AbortHandle, JoinSet};
+
+/// How the workers are dealt with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Manners {
+    /// The pause between heartbeats.
+    pub(crate) heartbeat: Duration,
+    /// How long a worker may take to answer.
+    pub(crate) timeout: Duration,
+}
+
+/// All workers.
+pub(crate) struct Fleet {
+    ledger: Arc<Ledger>,
+    http: HttpClient,
+    manners: Manners,
+}
+
+impl Fleet {
+    pub(crate) fn new(ledger: Arc<Ledger>, http: HttpClient, manners: Manners) -> Self {
+        Self { ledger, http, manners }
+    }
+
+    /// Attends to every worker that registers, for as long as it is polled.
+    pub(crate) async fn run(&self) {
+        let mut farm = self.ledger.watch();
+        let mut tasks = JoinSet::new();
+        let mut attended: BTreeMap<WorkerName, (Address, AbortHandle)> = BTreeMap::new();
+        loop {
+            let present = farm.borrow_and_update().clone();
+            attended.retain(|name, (_, task)| {
+                let stays = present.workers.contains_key(name);
+                if !stays {
+                    task.abort();
+                }
+                stays
+            });
+            for worker in present.workers.values() {
+                let address = Address::of(worker);
+                if attended.get(&worker.name).is_some_and(|(known, _)| *known == address) {
+                    continue;
+                }
+                let task = tasks.spawn(self.line(worker).attend(self.ledger.clone(), self.manners));
+                if let Some((_, before)) = attended.insert(worker.name.clone(), (address, task)) {
+                    before.abort();
+                }
+            }
+            while tasks.try_join_next().is_some() {}
+            if farm.changed().await.is_err() {
+                // The ledger has ended, and with it everything that is to be told.
+                return;
+            }
+        }
+    }
+
+    /// Asks the workers of these boards, all at the same time, to do something with them. Says
+    /// which of the boards were reached.
+    pub(crate) async fn ask(
+        &self,
+        farm: &Farm,
+        path: &'static str,
+        serials: &[Serial],
+    ) -> Vec<Result<Serial, ErrorDetail>> {
+        let ask = |serial: &Serial| {
+            let serial = serial.clone();
+            let worker = farm.boards.get(&serial).and_then(|board| farm.worker_of(board)).cloned();
+            async move {
+                let Some(worker) = worker else {
+                    let message = format!("no worker has a board `{serial}`");
+                    return Err(ErrorDetail::new(ErrorCode::UnknownSerial, message));
+                };
+                if worker.contact == Contact::Lost {
+                    let message = format!("the worker `{}` of `{serial}` is lost", worker.name);
+                    return Err(ErrorDetail::new(ErrorCode::WorkerUnreachable, message));
+                }
+                let body = OneBoard { serial: serial.clone() };
+                match self.line(&worker).post::<IgnoredAny>(path, &body, self.manners.timeout).await
+                {
+                    Ok(_) => Ok(serial),
+                    Err(HttpError::Answer { error, .. }) => Err(error),
+                    Err(error) => {
+                        Err(ErrorDetail::new(ErrorCode::WorkerUnreachable, error.to_string()))
+                    }
+                }
+            }
+        };
+        future::join_all(serials.iter().map(ask)).await
+    }
+
+    fn line(&self, worker: &Worker) -> Line {
+        Line {
+            http: self.http.clone(),
+            worker: worker.name.clone(),
+            incarnation: worker.incarnation.clone(),
+            // Control checks addresses when workers register; a database may still hold any text.
+            endpoint: worker.url.parse().map_err(|error: icefarm_net::EndpointError| {
+                tracing::error!(worker = %worker.name, %error, "the worker has no usable address");
+                error
+            }),
+            options: RequestOptions::default().bearer(worker.secret.0.clone()),
+        }
+    }
+}
+
+/// What makes a worker another one to talk to.
+#[derive(PartialEq)]
+struct Address {
+    url: String,
+    incarnation: Incarnation,
+    secret: crate::machine::Secret,
+}
+
+impl Address {
+    fn of(worker: &Worker) -> Self {
+        Self {
+            url: worker.url.clone(),
+            incarnation: worker.incarnation.clone(),
+            secret: worker.secret.clone(),
+        }
+    }
+}
+
+/// The way to one start of a worker.
+#[derive(Clone)]
+struct Line {
+    http: HttpClient,
+    worker: WorkerName,
+    incarnation: Incarnation,
+    endpoint: Result<Endpoint, icefarm_net::EndpointError>,
+    options: RequestOptions,
+}
+
+impl Line {
+    async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        timeout: Duration,
+    ) -> Result<T, HttpError> {
+        let endpoint = self.endpoint.as_ref().map_err(|error| HttpError::from(error.clone()))?;
+        let options = self.options.clone().timeout(timeout);
+        self.http.post_json(endpoint, path, body, &options).await
+    }
+
+    /// Feels the worker's pulse and brings it what control wants of it, apart from each other: a
+    /// delivery that hangs must not make the worker look dead.
+    async fn attend(self, ledger: Arc<Ledger>, manners: Manners) {
+        future::join(
+            pulse::run(self.clone(), ledger.clone(), manners),
+            courier::run(self, ledger, manners),
+        )
+        .await;
+    }
+}
