@@ -54,20 +54,29 @@ enum Lost {
 impl Link {
     /// Keeps the bond for as long as it is polled.
     pub(crate) async fn run(&self) {
+        let mut pauses = Pauses::new(&self.config);
         loop {
             let (answer, mut told) = self.register().await;
             let silence = Duration::from_millis(answer.heartbeat_ms.max(100)) * 3;
             tracing::info!(
-                control = %self.control, url = answer.url,
-                "registered; clients are told this worker's address as above"
+                "registered at {}; clients reach this worker at {}",
+                self.control,
+                answer.url
             );
-            match self.report(&mut told, silence).await {
+            let since = Instant::now();
+            let lost = self.report(&mut told, silence).await;
+            if since.elapsed() > silence {
+                pauses = Pauses::new(&self.config);
+            }
+            match lost {
                 Lost::Silent(silence) => tracing::warn!(
                     control = %self.control,
                     "control was not heard for {} s; registering again", silence.as_secs_f64()
                 ),
                 Lost::Unknown(error) => {
                     tracing::warn!("control does not know this worker; registering again: {error}");
+                    // Two workers of one name would otherwise take it from each other without end.
+                    sleep(pauses.next()).await;
                 }
             }
         }
@@ -162,6 +171,7 @@ impl Link {
             }
             let deadline = self.heard.last() + silence;
             tokio::select! {
+                biased;
                 // While a retry is due later, what changes meanwhile goes with it.
                 _ = changes.changed(), if retry.is_none() => {}
                 () = due(retry) => retry = None,

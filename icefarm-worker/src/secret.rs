@@ -12,12 +12,6 @@ impl Secret {
         Self(text.into())
     }
 
-    /// 244 bits from the system's source of randomness.
-    pub(crate) fn random() -> Self {
-        let (a, b) = (uuid::Uuid::new_v4(), uuid::Uuid::new_v4());
-        Self::new(format!("{}{}", a.simple(), b.simple()))
-    }
-
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
@@ -63,8 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_not_told_and_not_guessed() {
-        assert_eq!(format!("{:?}", Secret::random()), "Secret(..)");
-        assert_ne!(Secret::random().as_str(), Secret::random().as_str());
+    fn a_secret_does_not_show_up_in_logs() {
+        assert_eq!(format!("{:?}", Secret::new("s3cret")), "Secret(..)");
     }
 }

@@ -57,6 +57,8 @@ pub enum WorkerError {
     Listener(#[source] std::io::Error),
 }
 
+type Ids = Arc<dyn Fn() -> String + Send + Sync>;
+
 /// A worker, ready to run.
 pub struct Worker {
     name: WorkerName,
@@ -71,6 +73,7 @@ pub struct Worker {
     serve: ServeOptions,
     incarnation: Incarnation,
     secret: Secret,
+    ids: Ids,
 }
 
 impl fmt::Debug for Worker {
@@ -111,7 +114,8 @@ impl Worker {
         self.log_start(address);
         let ledger = Arc::new(Ledger::new());
         let heard = Heard::new();
-        let epoch = || Epoch::from(uuid::Uuid::new_v4().to_string());
+        let ids = self.ids;
+        let epoch = move || Epoch::from(ids());
         let hub = Hub::new(HubConfig::default(), Arc::new(MemoryJournal::new(epoch)));
         let shared = Arc::new(Shared {
             worker: self.name.clone(),
@@ -215,8 +219,7 @@ pub struct WorkerBuilder {
     boards_on: Option<Handle>,
     client: HttpClient,
     serve: ServeOptions,
-    incarnation: Option<Incarnation>,
-    secret: Option<String>,
+    ids: Option<Ids>,
 }
 
 impl fmt::Debug for WorkerBuilder {
@@ -299,18 +302,11 @@ impl WorkerBuilder {
         self
     }
 
-    /// What tells this start of the worker from others. Without it, chosen at random.
+    /// What makes names that nobody else has and nobody can guess. Without it, random UUIDs;
+    /// simulations bring their own, so that each run of a seed is the same.
     #[must_use]
-    pub fn incarnation(mut self, incarnation: Incarnation) -> Self {
-        self.incarnation = Some(incarnation);
-        self
-    }
-
-    /// What control has to show. Without it, chosen at random, as it should be outside of
-    /// simulations.
-    #[must_use]
-    pub fn secret(mut self, secret: impl Into<String>) -> Self {
-        self.secret = Some(secret.into());
+    pub fn ids(mut self, ids: impl Fn() -> String + Send + Sync + 'static) -> Self {
+        self.ids = Some(Arc::new(ids));
         self
     }
 
@@ -334,7 +330,7 @@ impl WorkerBuilder {
         for host in &self.config.allowed_hosts {
             serve.guard = serve.guard.allow_host(host)?;
         }
-        let random = || Incarnation::from(uuid::Uuid::new_v4().to_string());
+        let ids = self.ids.unwrap_or_else(|| Arc::new(|| uuid::Uuid::new_v4().to_string()));
         Ok(Worker {
             name,
             control: control.parse().map_err(WorkerError::Control)?,
@@ -346,8 +342,10 @@ impl WorkerBuilder {
             threads: self.boards_on.map_or(PluginThreads::Own, PluginThreads::On),
             client: self.client,
             serve,
-            incarnation: self.incarnation.unwrap_or_else(random),
-            secret: self.secret.map_or_else(Secret::random, Secret::new),
+            incarnation: Incarnation::from(ids()),
+            // Two, for 244 bits of randomness.
+            secret: Secret::new(ids() + &ids()),
+            ids,
         })
     }
 }

@@ -12,6 +12,8 @@ impl Actor {
     pub(super) async fn listen(&mut self) {
         match self.mailbox.recv().await {
             Some(request) => self.attend(request),
+            // Nobody can ask anything any more; what is being done is still brought to its end.
+            None if self.closing => std::future::pending().await,
             None => self.closing = true,
         }
     }

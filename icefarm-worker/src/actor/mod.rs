@@ -137,6 +137,7 @@ impl Actor {
         let mut work = Box::pin(work);
         loop {
             tokio::select! {
+                biased;
                 restored = &mut work => return Some(restored),
                 () = self.listen() => {
                     if self.closing {
@@ -158,7 +159,7 @@ impl Actor {
         self.ready = true;
         while self.tenancy.next.is_none() && !self.again && !self.closing {
             tokio::select! {
-                () = self.listen() => {}
+                biased;
                 changed = presence.changed() => {
                     if changed.is_err() || *presence.borrow_and_update() != before {
                         // What runs on a board that was away is not known.
@@ -166,6 +167,7 @@ impl Actor {
                         break;
                     }
                 }
+                () = self.listen() => {}
             }
         }
         self.ready = false;
@@ -181,6 +183,15 @@ impl Actor {
         let mut presence = self.presence.clone();
         loop {
             tokio::select! {
+                biased;
+                back = reached(&mut presence, |presence| presence.face.is_some()) => {
+                    if back {
+                        tracing::info!(serial = %self.serial, "back on the bus");
+                    } else {
+                        self.until_closing().await;
+                    }
+                    break;
+                }
                 () = self.listen() => {
                     if self.closing {
                         break;
@@ -190,14 +201,6 @@ impl Actor {
                         tracing::info!(serial = %self.serial, "removed");
                         self.shared.ledger.list(&self.serial, false);
                     }
-                }
-                back = reached(&mut presence, |presence| presence.face.is_some()) => {
-                    if back {
-                        tracing::info!(serial = %self.serial, "back on the bus");
-                    } else {
-                        self.until_closing().await;
-                    }
-                    break;
                 }
             }
         }
@@ -213,13 +216,14 @@ impl Actor {
         let mut presence = self.presence.clone();
         while !self.again && !self.closing {
             tokio::select! {
-                () = self.listen() => {}
+                biased;
                 plugged = reached(&mut presence, |presence| presence.arrivals > arrivals) => {
                     if !plugged {
                         self.until_closing().await;
                     }
                     break;
                 }
+                () = self.listen() => {}
             }
         }
         self.unfit = None;

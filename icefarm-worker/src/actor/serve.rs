@@ -105,7 +105,7 @@ impl Actor {
             let silent = tenant.ends + linger;
             self.begin(serving);
             tokio::select! {
-                () = self.listen() => {}
+                biased;
                 Some(note) = serving.running.notes.recv() => self.hear(note),
                 _ = &mut serving.running.gone => {
                     while let Ok(note) = serving.running.notes.try_recv() {
@@ -141,6 +141,7 @@ impl Actor {
                         self.fail(&stuck(&serving.kind, serving.lease));
                     }
                 }
+                () = self.listen() => {}
             }
         }
     }
@@ -225,6 +226,7 @@ impl Actor {
         }
         while serving.asks.busy() {
             tokio::select! {
+                biased;
                 holds = serving.asks.done() => self.settle(holds),
                 () = self.listen() => {}
             }
@@ -253,12 +255,13 @@ impl Actor {
         loop {
             self.begin(serving);
             tokio::select! {
+                biased;
                 // It is only ever closed.
                 _ = &mut serving.running.gone => return true,
-                () = self.listen() => {}
+                () = sleep_until(until) => return false,
                 Some(ask) = serving.running.asks.recv() => serving.asks.push(ask),
                 holds = serving.asks.done() => self.settle(holds),
-                () = sleep_until(until) => return false,
+                () = self.listen() => {}
             }
         }
     }
@@ -271,6 +274,7 @@ impl Actor {
         self.stand(BoardStatus::Broken, Some(reason.to_owned()));
         while !self.closing {
             tokio::select! {
+                biased;
                 _ = &mut gone => {
                     tracing::info!(serial = %self.serial, "the thread of the state is free");
                     break;

@@ -43,6 +43,7 @@ impl Tasks {
     pub(crate) async fn drive(&mut self) -> String {
         loop {
             tokio::select! {
+                biased;
                 _ = self.beat.tick() => {
                     self.pulse.0.fetch_add(1, Ordering::Relaxed);
                 }

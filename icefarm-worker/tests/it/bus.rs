@@ -21,6 +21,8 @@ pub(crate) struct Script {
     pub(crate) mute: bool,
     /// The bus can switch power.
     pub(crate) power: bool,
+    /// It takes hundredths of the time, for tests on real time.
+    pub(crate) fast: bool,
     /// Restarts are never answered by coming back.
     pub(crate) stay_away: bool,
 }
@@ -75,6 +77,11 @@ impl FakeBoard {
         });
     }
 
+    fn time(&self, ms: u64) -> Duration {
+        let fast = self.script.lock().unwrap().fast;
+        Duration::from_millis(if fast { ms.div_ceil(100) } else { ms })
+    }
+
     fn note(&self, what: impl Into<String>) {
         self.log.lock().unwrap().push(what.into());
     }
@@ -84,7 +91,7 @@ impl FakeBoard {
         let board = self.me.upgrade().unwrap();
         self.unplug();
         tokio::spawn(async move {
-            sleep(Duration::from_millis(300)).await;
+            sleep(board.time(300)).await;
             match face {
                 Some(face) => board.appear(face),
                 None => board.plug(),
@@ -138,7 +145,7 @@ impl Board for FakeBoard {
         Box::pin(async move {
             self.face(|face| face != Face::Bootloader, Face::Bootloader)?;
             self.note(format!("write {image}"));
-            sleep(Duration::from_secs(1)).await;
+            sleep(self.time(1000)).await;
             if counted(&mut self.script.lock().unwrap().refuse_write) {
                 return Err(std::io::Error::other("as the script says").into());
             }
@@ -165,13 +172,13 @@ impl Board for FakeBoard {
             self.face(|face| face == Face::Bootloader, Face::Application)?;
             self.note("open");
             let (ours, mut theirs) = tokio::io::duplex(1 << 12);
-            let (image, script) = (self.image(), self.script.clone());
+            let (image, script, pause) = (self.image(), self.script.clone(), self.time(100));
             tokio::spawn(async move {
                 if image == "default" {
                     while script.lock().unwrap().mute
                         || theirs.write_all(b"default firmware\r\n").await.is_ok()
                     {
-                        sleep(Duration::from_millis(100)).await;
+                        sleep(pause).await;
                     }
                 } else {
                     // An application that says everything twice.

@@ -134,6 +134,7 @@ async fn nothing_of_a_state_outlives_its_lease() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_state_that_keeps_its_thread_holds_up_nobody() {
     let boards = [FakeBoard::new("B1"), FakeBoard::new("B2")];
+    boards.iter().for_each(|board| board.script(|script| script.fast = true));
     let mut config = WorkerConfig::default();
     config.lease.exit = Duration::from_millis(100);
     let farm = Farm::start_with(&[&boards[0], &boards[1]], config, false).await;
@@ -160,6 +161,7 @@ async fn a_state_that_keeps_its_thread_holds_up_nobody() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_state_that_keeps_its_thread_for_too_long_fails() {
     let board = FakeBoard::new("B1");
+    board.script(|script| script.fast = true);
     let mut config = WorkerConfig::default();
     config.lease.exit = Duration::from_millis(100);
     config.lease.stall = Duration::from_millis(500);
