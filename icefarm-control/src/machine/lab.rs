@@ -197,11 +197,13 @@ pub(crate) fn told(decision: &Decision) -> Vec<String> {
 }
 
 pub(crate) fn events(decision: &Decision) -> Vec<&Event> {
-    let contents = |notice| match notice {
-        Notice::Client { contents, .. } => contents.as_slice(),
-        Notice::Available { .. } => &[],
-    };
-    decision.notices.iter().flat_map(contents).collect()
+    let mut all = Vec::new();
+    for notice in &decision.notices {
+        if let Notice::Client { contents, .. } = notice {
+            all.extend(contents);
+        }
+    }
+    all
 }
 
 pub(crate) fn reasons(decision: &Decision) -> Vec<EndReason> {
