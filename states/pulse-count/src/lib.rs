@@ -16,6 +16,8 @@
 
 mod desk;
 mod exchange;
+#[cfg(feature = "sim")]
+mod firmware;
 mod link;
 mod outbox;
 mod protocol;
@@ -25,6 +27,8 @@ mod runner;
 mod settings;
 mod state;
 
+#[cfg(feature = "sim")]
+pub use firmware::PulseCountFirmware;
 pub use protocol::{BITSTREAM_BYTES, WINDOW_US};
 pub use pulses::Pulses;
 pub use state::PulseCount;

@@ -30,9 +30,9 @@ pub const BITSTREAM_BYTES: usize = 104_090;
 /// 1 ms shorter, because the firmware begins it in the middle of a millisecond.
 pub const WINDOW_US: u64 = 1_000_000;
 
-/// The longest line that is taken for one. The firmware's own are below 128 bytes; the reason of
-/// a refusal may be longer.
-const MAX_LINE: usize = 1024;
+/// The longest line that is taken for one, in bytes. The firmware's own are below 128; the reason
+/// of a refusal has up to 1000 characters.
+const MAX_LINE: usize = 4096;
 
 /// A line that the firmware wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]

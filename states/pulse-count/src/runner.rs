@@ -12,13 +12,19 @@ use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// How often a circuit is tried on its board before it fails.
 const TRIES: u32 = 2;
 
+/// How often a board is restarted before it counts as lost.
+const RESTARTS: u32 = 3;
+
 /// How long a board that left the bus may take to come back. A worker usually gives up earlier.
 const RETURN: Duration = Duration::from_secs(60);
+
+/// How often it is looked whether it is back. Chosen: a board takes about half of it to start.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// A board that did not come back to work, and why.
 #[derive(Debug, thiserror::Error)]
@@ -67,25 +73,46 @@ impl Runner {
     /// Restarts the board, and makes sure that it listens.
     pub(crate) async fn recover(&mut self) -> Result<(), Unrecovered> {
         self.ready = None;
-        self.arrivals.borrow_and_update();
-        match self.device.restart().await {
-            Ok(()) => {}
-            // One that left the bus by itself has just started when it is back.
-            Err(BoardError::Gone) => match timeout(RETURN, self.arrivals.changed()).await {
-                Ok(_) => {}
-                Err(_) => {
-                    let seconds = RETURN.as_secs();
-                    let reason = format!("it left the bus and did not come back in {seconds} s");
-                    return Err(Unrecovered(reason));
+        let mut rounds = 0;
+        loop {
+            rounds += 1;
+            self.restart().await?;
+            match self.connect().await {
+                Ok(ready) => {
+                    self.ready = Some(ready);
+                    return Ok(());
                 }
-            },
-            Err(error) => {
-                return Err(Unrecovered(format!("it did not restart: {}", explain(&error))));
+                Err(_) if rounds < RESTARTS => {}
+                Err(fault) => {
+                    return Err(Unrecovered(format!("after {rounds} restarts still {fault}")));
+                }
             }
         }
-        let ready = self.connect().await;
-        self.ready = Some(ready.map_err(|fault| Unrecovered(format!("after a restart {fault}")))?);
-        Ok(())
+    }
+
+    /// Restarts the board, or waits until it is back if it has left the bus.
+    async fn restart(&mut self) -> Result<(), Unrecovered> {
+        let end = Instant::now() + RETURN;
+        loop {
+            self.arrivals.borrow_and_update();
+            match self.device.restart().await {
+                Ok(()) => return Ok(()),
+                // While a hook runs, nobody tells the state that its board is back: so it looks.
+                Err(BoardError::Gone) => match timeout(LOOK, self.arrivals.changed()).await {
+                    // What came back by itself has just started.
+                    Ok(_) => return Ok(()),
+                    Err(_) if Instant::now() < end => {}
+                    Err(_) => {
+                        let seconds = RETURN.as_secs();
+                        let reason = format!("it was not back on the bus after {seconds} s");
+                        return Err(Unrecovered(reason));
+                    }
+                },
+                Err(error) => {
+                    return Err(Unrecovered(format!("it did not restart: {}", explain(&error))));
+                }
+            }
+        }
     }
 
     async fn connect(&mut self) -> Result<Ready, Fault> {
