@@ -27,12 +27,15 @@ pub struct OutboxLimits {
     pub bytes: usize,
     /// How long a subscriber may be away, and a frame may wait for a first subscriber.
     pub away: Duration,
+    /// How many subscribers that are away are remembered: clients that call themselves something
+    /// else each time must not add up.
+    pub remembered: usize,
 }
 
 impl Default for OutboxLimits {
-    /// 16 MiB and 10 minutes.
+    /// 16 MiB, 10 minutes, 64 subscribers.
     fn default() -> Self {
-        Self { bytes: 16 << 20, away: Duration::from_secs(600) }
+        Self { bytes: 16 << 20, away: Duration::from_secs(600), remembered: 64 }
     }
 }
 
@@ -102,8 +105,7 @@ impl Trimmed {
 /// use std::time::Duration;
 ///
 /// let now = Duration::ZERO;
-/// let limits = OutboxLimits { bytes: 1 << 20, away: Duration::from_secs(600) };
-/// let mut outbox = Outbox::new(Position { epoch: "e".into(), seq: 0 }, limits);
+/// let mut outbox = Outbox::new(Position { epoch: "e".into(), seq: 0 }, OutboxLimits::default());
 /// outbox.push(now, ServerFrame::new("A", vec![Event::new("initialized")]).into());
 ///
 /// let sub = SubscriberKey::Named("s".into());
@@ -301,8 +303,21 @@ impl Outbox {
             self.subscribers.remove(key);
         } else if let Some(subscriber) = self.subscribers.get_mut(key) {
             subscriber.away = Some(now);
+            self.forget_longest_away();
         }
         self.trim(now);
+    }
+
+    fn forget_longest_away(&mut self) {
+        let away = || {
+            let subscribers = self.subscribers.iter();
+            subscribers.filter_map(|(key, subscriber)| Some((subscriber.away?, key)))
+        };
+        if away().count() > self.limits.remembered
+            && let Some(key) = away().min().map(|(_, key)| key.clone())
+        {
+            self.subscribers.remove(&key);
+        }
     }
 
     /// What comes after `cursor`.

@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tower_service::Service;
 
 /// Connections over the limit that are told so at a time; further ones are just closed.
@@ -83,6 +84,7 @@ pub async fn serve<L, S, B>(
     S::Future: Send,
     B: Body<Data = Bytes, Error: Into<Error>> + Send + 'static,
 {
+    let options = Arc::new(options);
     let places = Arc::new(Semaphore::new(options.max_connections));
     let refusals = Arc::new(Semaphore::new(REFUSALS));
     let (closing, _) = watch::channel(false);
@@ -90,15 +92,17 @@ pub async fn serve<L, S, B>(
     let mut shutdown = pin!(shutdown);
     let mut full = false;
     let mut pause = Duration::ZERO;
+    let mut not_before = Instant::now();
     loop {
         let (io, peer) = tokio::select! {
             biased;
             () = &mut shutdown => break,
             Some(_) = connections.join_next() => continue,
-            accepted = accept(&mut listener, pause) => match accepted {
+            accepted = accept(&mut listener, not_before) => match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     pause = after(&error, pause);
+                    not_before = Instant::now() + pause;
                     continue;
                 }
             },
@@ -128,12 +132,15 @@ pub async fn serve<L, S, B>(
     };
     if tokio::time::timeout(options.shutdown_grace, ended).await.is_err() {
         let open = options.max_connections - places.available_permits();
-        tracing::warn!(open, "connections did not end in time and are cut");
+        tracing::warn!(open, "connections did not end in time; the server ends without them");
     }
 }
 
-async fn accept<L: Listener>(listener: &mut L, pause: Duration) -> io::Result<(L::Io, SocketAddr)> {
-    tokio::time::sleep(pause).await;
+async fn accept<L: Listener>(
+    listener: &mut L,
+    not_before: Instant,
+) -> io::Result<(L::Io, SocketAddr)> {
+    tokio::time::sleep_until(not_before).await;
     listener.accept().await
 }
 
@@ -176,7 +183,7 @@ fn error_answer(detail: &ErrorDetail) -> Answer {
 /// What answers the requests of one connection.
 struct Answering<S> {
     service: S,
-    options: ServeOptions,
+    options: Arc<ServeOptions>,
     peer: SocketAddr,
 }
 

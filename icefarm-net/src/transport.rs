@@ -25,7 +25,8 @@ pub trait Listener: Send + 'static {
     /// The connections' type.
     type Io: Io;
 
-    /// Waits for the next connection and the address that it comes from.
+    /// Waits for the next connection and the address that it comes from. No connection is lost if
+    /// the future is dropped before it is ready.
     ///
     /// # Errors
     /// Those of the operating system. None of them ends a server.

@@ -86,7 +86,7 @@ impl Default for HubConfig {
 /// ones go to the sockets that are there now, and on a slow socket the latest of a kind takes the
 /// place of the earlier one.
 ///
-/// Whoever has a hub calls [`Hub::sweep`] every few seconds, and [`Hub::close`] at the end.
+/// Whoever has a hub calls [`Hub::close`] at the end.
 ///
 /// ```
 /// use futures::future::BoxFuture;
@@ -128,11 +128,15 @@ struct Inner {
     state: Mutex<State>,
 }
 
+/// How often a hub that is used looks for what is overdue.
+const SWEEP: Duration = Duration::from_secs(10);
+
 #[derive(Default)]
 struct State {
     /// Sorted, so that a broadcast has the same order in each run of a simulation.
     streams: BTreeMap<ClientName, Stream>,
     last_socket: u64,
+    swept: Duration,
     closed: bool,
 }
 
@@ -265,7 +269,8 @@ impl Hub {
         state.streams.values().for_each(|stream| stream.close(&GOING_AWAY));
     }
 
-    /// Forgets subscribers and frames whose time is over. To be called every few seconds.
+    /// Forgets subscribers and frames whose time is over. A hub that is used does this by itself
+    /// every few seconds, so that this is only needed where the journal shall hear of it sooner.
     pub fn sweep(&self) {
         self.inner.sweep();
     }
@@ -331,9 +336,13 @@ impl Inner {
         let before = stream.outbox.trimmed();
         let result = act(stream, now);
         let gone = stream.outbox.trimmed();
+        let due = now.saturating_sub(state.swept) >= SWEEP;
         drop(state);
         if gone != before {
             self.journal.trimmed(client, gone);
+        }
+        if due {
+            self.sweep();
         }
         result
     }
@@ -341,7 +350,9 @@ impl Inner {
     fn sweep(&self) {
         let now = self.now();
         let mut gone: Vec<(ClientName, Trimmed)> = Vec::new();
-        self.lock().streams.retain(|client, stream| {
+        let mut state = self.lock();
+        state.swept = now;
+        state.streams.retain(|client, stream| {
             let before = stream.outbox.trimmed();
             stream.outbox.trim(now);
             let outbox = &stream.outbox;
@@ -351,6 +362,7 @@ impl Inner {
             }
             !stream.is_idle()
         });
+        drop(state);
         for (client, gone) in gone {
             self.journal.trimmed(&client, gone);
         }

@@ -7,7 +7,7 @@ const AWAY: Duration = Duration::from_secs(600);
 const START: Duration = Duration::ZERO;
 
 fn limits(bytes: usize) -> OutboxLimits {
-    OutboxLimits { bytes, away: AWAY }
+    OutboxLimits { bytes, away: AWAY, remembered: 3 }
 }
 
 fn outbox() -> Outbox {
@@ -184,6 +184,20 @@ fn two_plain_sockets_both_get_everything() {
     // The one that ends does not hold anything back.
     outbox.detach(START, &second);
     assert!(outbox.is_empty() && outbox.knows(&first));
+}
+
+#[test]
+fn only_so_many_subscribers_are_remembered() {
+    let mut outbox = outbox();
+    outbox.attach(START, &named("here"), None);
+    for n in 0..5_u32 {
+        let now = Duration::from_secs(n.into());
+        outbox.attach(now, &named(&n.to_string()), None);
+        outbox.detach(now, &named(&n.to_string()));
+    }
+    let known = |name: &str| outbox.knows(&named(name));
+    assert!(known("here") && known("2") && known("3") && known("4"));
+    assert!(!known("0") && !known("1"));
 }
 
 #[test]

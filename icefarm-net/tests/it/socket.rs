@@ -80,6 +80,40 @@ async fn a_socket_resumes_after_its_position() {
     assert_eq!(receiver.next().await.unwrap().unwrap().seq, Some(3));
 }
 
+/// A client that loses its socket again and again, at places that change from run to run of the
+/// loop, sees each event once and in order: what comes twice is below its position.
+#[tokio::test]
+async fn nothing_is_lost_over_many_sockets() {
+    let farm = farm(HubConfig::default());
+    let (mut position, mut sockets) = (None::<Position>, 0);
+    let mut published = 0;
+    while position.as_ref().is_none_or(|at| at.seq < 2000) {
+        let params = params("tester").resume(position.clone());
+        let (mut socket, _) = ClientSocket::connect(&farm, &endpoint(), params).await.unwrap();
+        sockets += 1;
+        for step in 0..sockets % 17 {
+            for _ in 0..sockets % 5 {
+                if published < 2000 {
+                    published += 1;
+                    assert_eq!(farm.hub.publish(&client(), results(published)), published);
+                }
+            }
+            let at = position.as_ref().map_or(0, |at| at.seq);
+            if at == published {
+                break;
+            }
+            let frame = socket.next().await.unwrap().unwrap();
+            assert_eq!(frame.seq, Some(at + 1));
+            assert_eq!(frame.contents[0].fields["data"], Value::from(at + 1));
+            position = Some(Position { epoch: frame.epoch.unwrap(), seq: at + 1 });
+            if step % 3 == 0 {
+                socket.ack(position.as_ref().unwrap()).await.unwrap();
+            }
+        }
+    }
+    assert!(sockets > 100, "{sockets}");
+}
+
 #[tokio::test]
 async fn the_refusal_of_the_server_is_named() {
     let farm = farm(HubConfig::default());
