@@ -14,6 +14,8 @@
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may stop where it fails"))]
 
+#[cfg(feature = "client")]
+mod client;
 mod desk;
 mod exchange;
 #[cfg(feature = "sim")]
@@ -27,11 +29,13 @@ mod runner;
 mod settings;
 mod state;
 
+#[cfg(feature = "client")]
+pub use client::{PulseCount, PulseCountArgs, pulse_count};
 #[cfg(feature = "sim")]
 pub use firmware::PulseCountFirmware;
 pub use protocol::{BITSTREAM_BYTES, WINDOW_US};
 pub use pulses::Pulses;
-pub use state::PulseCount;
+pub use state::PulseCountState;
 
 /// The kind under which boards are reserved.
 pub const KIND: &str = "pulsecount";

@@ -29,14 +29,14 @@ use std::sync::Arc;
 /// circuit is tried once more; then it has failed. When the board does not come back the lease
 /// fails, and whatever still waited has no outcome from this board.
 #[derive(Debug)]
-pub struct PulseCount {
+pub struct PulseCountState {
     device: Device,
     desk: Arc<Desk>,
     runner: Option<AbortHandle>,
 }
 
 #[reservable("pulsecount", "flush_interval_seconds", "flush_at_bitstreams_remaining")]
-impl PulseCount {
+impl PulseCountState {
     fn new(
         device: Device,
         flush_interval_seconds: Option<f64>,
@@ -68,7 +68,7 @@ impl PulseCount {
     }
 }
 
-impl PulseCount {
+impl PulseCountState {
     fn wrong_length(&self, id: EvaluationId, bytes: &[u8]) -> Evaluated<Pulses> {
         let reason = format!(
             "the circuit has {} bytes, the board takes exactly {BITSTREAM_BYTES}: send the \
@@ -95,7 +95,7 @@ impl PulseCount {
     }
 }
 
-impl State for PulseCount {
+impl State for PulseCountState {
     async fn start(&mut self) -> Result<(), StateError> {
         let mut runner = Runner::new(self.device.clone(), Arc::clone(&self.desk));
         runner.prepare().await?;
