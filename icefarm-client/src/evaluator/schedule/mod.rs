@@ -249,6 +249,29 @@ impl<J: Clone> Schedule<J> {
         self.fail_hopeless();
     }
 
+    /// A board's worker has too much to do for the moment: the circuit waits, and the board rests.
+    pub(crate) fn overloaded(&mut self, now: Duration, serial: &Serial, id: &EvaluationId) {
+        let Some(board) = self.boards.get_mut(serial) else { return };
+        board.in_flight.retain(|flying| flying != id);
+        let given_up = board.rest(now, serial, &self.limits);
+        if let Some(task_id) = self.find(serial, id)
+            && let Some(task) = self.tasks.get_mut(&task_id)
+        {
+            task.live.retain(|live| live != serial);
+            task.tried.retain(|tried| tried != serial);
+            if task.pin.is_none() {
+                if task.live.is_empty() {
+                    self.moving.insert(task_id);
+                }
+            } else if let Some(board) = self.boards.get_mut(serial) {
+                board.queue.insert(task_id);
+            }
+        }
+        if let Some(loss) = given_up {
+            self.give_up(serial, loss);
+        }
+    }
+
     /// A board takes commands, for the first time or again: what it has not answered is given to
     /// it once more under the same ids.
     pub(crate) fn initialized(&mut self, now: Duration, serial: &Serial) {
@@ -319,11 +342,12 @@ impl<J: Clone> Schedule<J> {
 
     /// Gives up boards that have been silent or not ready for too long.
     pub(crate) fn tick(&mut self, now: Duration) {
+        let limits = &self.limits;
         let due: Vec<(Serial, Loss)> = self
             .boards
-            .iter()
-            .filter(|(_, board)| board.deadline(&self.limits).is_some_and(|at| at <= now))
-            .map(|(serial, board)| (serial.clone(), board.overdue(serial, &self.limits)))
+            .iter_mut()
+            .filter(|(_, board)| board.deadline(limits).is_some_and(|at| at <= now))
+            .filter_map(|(serial, board)| Some((serial.clone(), board.overdue(serial, limits)?)))
             .collect();
         for (serial, loss) in due {
             self.give_up(&serial, loss);

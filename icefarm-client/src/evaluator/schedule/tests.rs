@@ -233,6 +233,26 @@ fn a_refused_command_fails_a_pinned_circuit_and_moves_another() {
 }
 
 #[test]
+fn an_overloaded_board_rests_and_goes_on_until_patience_ends() {
+    let mut farm = farm(&["w"]);
+    submit(&mut farm, 0, 1, Places::Each);
+    assert_eq!(sent(&farm.fill(at(0))).len(), 1);
+    farm.overloaded(at(0), &serial("A"), &"0".into());
+    assert_eq!(sent(&farm.fill(at(0))), Sent::new());
+    let mut now = farm.next_deadline().unwrap();
+    farm.tick(now);
+    assert_eq!(sent(&farm.fill(now)), [("0".to_owned(), vec!["A".to_owned()])]);
+    while now < at(60) {
+        farm.overloaded(now, &serial("A"), &"0".into());
+        now = farm.next_deadline().unwrap();
+        farm.tick(now);
+        assert_eq!(sent(&farm.fill(now)).len(), 1);
+    }
+    farm.overloaded(now, &serial("A"), &"0".into());
+    assert_eq!(failed(&farm.fill(now)), [(0, "timeout")]);
+}
+
+#[test]
 fn a_worker_that_comes_back_is_used_again() {
     let mut farm = farm(&["w"]);
     submit(&mut farm, 0, 1, Places::Each);
@@ -253,7 +273,7 @@ enum Step {
     AnswerOld { board: u8, id: u8 },
     Initialized(u8),
     NotReady(u8),
-    Refused { board: u8, index: u8 },
+    Refused { board: u8, index: u8, overloaded: bool },
     Connected(u8, bool),
     Unreachable(u8),
     Resync(u8),
@@ -269,7 +289,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => (any::<u8>(), any::<u8>()).prop_map(|(board, id)| Step::AnswerOld { board, id }),
         2 => any::<u8>().prop_map(Step::Initialized),
         1 => any::<u8>().prop_map(Step::NotReady),
-        1 => (any::<u8>(), any::<u8>()).prop_map(|(board, index)| Step::Refused { board, index }),
+        1 => (any::<u8>(), any::<u8>(), any::<bool>()).prop_map(|(board, index, overloaded)| Step::Refused {
+            board,
+            index,
+            overloaded
+        }),
         3 => (any::<u8>(), prop::bool::weighted(0.7)).prop_map(|(w, up)| Step::Connected(w, up)),
         1 => any::<u8>().prop_map(Step::Unreachable),
         1 => any::<u8>().prop_map(Step::Resync),
@@ -378,12 +402,16 @@ proptest! {
                 }
                 Step::Initialized(board) => schedule.initialized(now, &pick(board)),
                 Step::NotReady(board) => schedule.not_ready(now, &pick(board)),
-                Step::Refused { board, index } => {
+                Step::Refused { board, index, overloaded } => {
                     let board = pick(board);
                     let flying = schedule.in_flight(&board);
                     if !flying.is_empty() {
                         let id = &flying[usize::from(index) % flying.len()];
-                        schedule.refused(&board, id, Loss::new("busy", "full"));
+                        if overloaded {
+                            schedule.overloaded(now, &board, id);
+                        } else {
+                            schedule.refused(&board, id, Loss::new("busy", "full"));
+                        }
                     }
                 }
                 Step::Connected(worker, up) => {

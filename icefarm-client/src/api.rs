@@ -1,0 +1,247 @@
+//! Control's HTTP interface.
+
+use crate::backoff::Backoff;
+use crate::client::{Client, Inner};
+use crate::error::ClientError;
+use crate::loss::{Loss, codes};
+use icefarm_core::wire::{BoardDetail, ErrorCode, ReservationAnswer, V1_JSON};
+use icefarm_core::{LeaseId, Object, Serial, Value};
+use icefarm_net::{HttpError, RequestOptions};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+/// For how long a reservation of unknown fate is asked after, so that it can be given back.
+const LOOK_AFTER: Duration = Duration::from_secs(600);
+
+impl Client {
+    /// How many boards can be reserved now.
+    ///
+    /// # Errors
+    /// [`ClientError::Http`] or [`ClientError::Refused`].
+    pub async fn available(&self) -> Result<u64, ClientError> {
+        #[derive(Deserialize)]
+        struct Available {
+            amount: u64,
+        }
+        Ok(self.inner().get::<Available>("/available").await?.amount)
+    }
+
+    /// The boards that can be reserved now.
+    ///
+    /// # Errors
+    /// As [`Self::available`].
+    pub async fn devices(&self) -> Result<Vec<Serial>, ClientError> {
+        self.inner().get("/devices").await
+    }
+
+    /// All boards of the farm, with what is known of them.
+    ///
+    /// # Errors
+    /// As [`Self::available`].
+    pub async fn boards(&self) -> Result<Vec<BoardDetail>, ClientError> {
+        self.inner().get("/v1/boards").await
+    }
+
+    /// Lets leases of these boards last their time to live from now on, and returns the boards
+    /// for which that was done. Leases of this client need it only if it asked for another time to
+    /// live than the usual.
+    ///
+    /// # Errors
+    /// As [`Self::available`].
+    pub async fn extend(&self, serials: &[Serial]) -> Result<Vec<Serial>, ClientError> {
+        self.inner().post("/extend", &self.inner().named(Some(serials))).await
+    }
+
+    /// As [`Self::extend`], for all boards that are held under the client's name.
+    ///
+    /// # Errors
+    /// As [`Self::available`].
+    pub async fn extend_all(&self) -> Result<Vec<Serial>, ClientError> {
+        self.inner().post("/extendall", &self.inner().named(None)).await
+    }
+
+    /// Ends the leases of these boards, and returns the boards for which that was done.
+    ///
+    /// # Errors
+    /// As [`Self::available`].
+    pub async fn end(&self, serials: &[Serial]) -> Result<Vec<Serial>, ClientError> {
+        self.inner().end(serials).await
+    }
+
+    /// Ends all leases of this client, and returns the boards.
+    ///
+    /// # Errors
+    /// As [`Self::available`].
+    pub async fn end_all(&self) -> Result<Vec<Serial>, ClientError> {
+        self.inner().end_all().await
+    }
+
+    /// Brings boards that misbehave back to work: their states reboot them, and what was
+    /// interrupted runs again. Returns the boards that were reached. `initialized` follows.
+    ///
+    /// # Errors
+    /// As [`Self::available`].
+    pub async fn reboot(&self, serials: &[Serial]) -> Result<Vec<Serial>, ClientError> {
+        self.inner().post("/reboot", &self.inner().named(Some(serials))).await
+    }
+}
+
+impl Inner {
+    fn options(&self) -> RequestOptions {
+        let options = RequestOptions::default().timeout(self.bounds.request);
+        match &self.token {
+            Some(token) => options.bearer(token.clone()),
+            None => options,
+        }
+    }
+
+    /// A body that says who asks, and for which boards.
+    fn named(&self, serials: Option<&[Serial]>) -> Object {
+        let mut body = Object::from_iter([
+            ("name".to_owned(), self.name.as_str().into()),
+            ("instance".to_owned(), self.instance.as_str().into()),
+        ]);
+        if let Some(serials) = serials {
+            let serials: Value = serials.iter().map(Serial::as_str).collect();
+            body.insert("serials".to_owned(), serials);
+        }
+        body
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        let deadline = Instant::now() + self.bounds.retry;
+        let options = self.options();
+        self.repeat(deadline, || self.http.get_json(&self.control, path, &options)).await
+    }
+
+    async fn post<T: DeserializeOwned>(&self, path: &str, body: &Object) -> Result<T, ClientError> {
+        let deadline = Instant::now() + self.bounds.retry;
+        let options = self.options();
+        self.repeat(deadline, || self.http.post_json(&self.control, path, body, &options)).await
+    }
+
+    /// Repeats a request that has no answer. Everything that control offers may be repeated: it
+    /// is done once, or doing it again changes nothing.
+    async fn repeat<T, F>(
+        &self,
+        deadline: Instant,
+        mut send: impl FnMut() -> F,
+    ) -> Result<T, ClientError>
+    where
+        F: Future<Output = Result<T, HttpError>>,
+    {
+        let mut backoff = Backoff::new(self.instance.as_str());
+        loop {
+            let error = match send().await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            let wait = backoff.next();
+            if !may_repeat(&error) || Instant::now() + wait >= deadline {
+                return Err(error.into());
+            }
+            tracing::debug!(%error, "a request is repeated");
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    pub(crate) async fn end(&self, serials: &[Serial]) -> Result<Vec<Serial>, ClientError> {
+        let ended: Vec<Serial> = self.post("/end", &self.named(Some(serials))).await?;
+        self.hub.lose(&ended, &Loss::new(codes::LEASE_ENDED, "this client ended the lease"));
+        self.match_links();
+        Ok(ended)
+    }
+
+    pub(crate) async fn end_all(&self) -> Result<Vec<Serial>, ClientError> {
+        let ended: Vec<Serial> = self.post("/endall", &self.named(None)).await?;
+        self.hub.lose(&ended, &Loss::new(codes::LEASE_ENDED, "this client ended the lease"));
+        self.match_links();
+        Ok(ended)
+    }
+
+    /// Reserves boards. The request goes on in a task of its own: if nobody waits for its answer
+    /// any more, or there is none for so long that the caller is told so, the boards that it may
+    /// bring in the end are given back.
+    pub(crate) async fn reserve(
+        self: &Arc<Self>,
+        path: &'static str,
+        body: Object,
+    ) -> Result<ReservationAnswer, ClientError> {
+        if self.is_closed() {
+            return Err(ClientError::Closed);
+        }
+        let (tell, told) = oneshot::channel();
+        let client = self.clone();
+        tokio::spawn(async move {
+            let mark = client.hub.begin();
+            let options = client.options().accept(V1_JSON);
+            let request = || client.http.post_json(&client.control, path, &body, &options);
+            let mut tell = Some(tell);
+            let mut deadline = Instant::now() + client.bounds.retry;
+            loop {
+                let answer: Result<ReservationAnswer, _> = client.repeat(deadline, request).await;
+                let unknown = matches!(&answer, Err(ClientError::Http { .. }));
+                if let Ok(answer) = &answer {
+                    client.hub.grant(mark, &answer.boards);
+                    client.match_links();
+                }
+                let granted: Vec<Serial> = answer.iter().flat_map(serials).collect();
+                // Nobody takes the answer: the caller went away, or was told of a failure.
+                let untold = tell.take().is_none_or(|tell| tell.send(answer).is_err());
+                if untold && !granted.is_empty() {
+                    client.give_back(&granted).await;
+                }
+                // While the fate of the request is unknown, it is asked after.
+                if !unknown || untold && Instant::now() >= deadline {
+                    return;
+                }
+                deadline = Instant::now() + LOOK_AFTER;
+            }
+        });
+        told.await.map_err(|_| ClientError::Closed)?
+    }
+
+    async fn give_back(&self, serials: &[Serial]) {
+        if let Err(error) = self.end(serials).await {
+            tracing::warn!(%error, ?serials, "boards that nobody waits for were not given back");
+        }
+    }
+
+    /// Events of control may be missing: asks which leases this client still has.
+    pub(crate) async fn check_leases(&self) {
+        let boards: Vec<BoardDetail> = match self.get("/v1/boards").await {
+            Ok(boards) => boards,
+            Err(error) => {
+                tracing::warn!(%error, "cannot ask control which leases are left");
+                return;
+            }
+        };
+        let leases: BTreeMap<Serial, LeaseId> = boards
+            .into_iter()
+            .filter_map(|board| Some((board.serial, board.lease?.lease)))
+            .collect();
+        for (serial, held) in self.hub.held() {
+            if leases.get(&serial) != Some(&held.lease) {
+                let reason = format!("control does not know the lease on {serial} any more");
+                self.hub.lose(&[serial], &Loss::new(codes::LEASE_ENDED, reason));
+            }
+        }
+    }
+}
+
+fn serials(answer: &ReservationAnswer) -> Vec<Serial> {
+    answer.boards.iter().map(|board| board.serial.clone()).collect()
+}
+
+/// Whether the request may have a better answer the next time.
+fn may_repeat(error: &HttpError) -> bool {
+    match error {
+        HttpError::Connect { .. } | HttpError::Timeout { .. } | HttpError::Protocol { .. } => true,
+        other => matches!(other.code(), Some(ErrorCode::Unavailable | ErrorCode::Overloaded)),
+    }
+}

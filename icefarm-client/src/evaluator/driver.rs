@@ -1,0 +1,258 @@
+//! The task behind an evaluator: tells the schedule what happens, and does what it says.
+
+use super::circuit::{CircuitOutcome, Evaluation, Placement};
+use super::report::{self, Told};
+use super::schedule::{Effect, Limits, Places, Schedule, Settled, Upload, Verdict};
+use crate::book::{Change, Held, Phase};
+use crate::client::Inner;
+use crate::hub::{Followed, Notice, Reach};
+use crate::loss::{Loss, codes};
+use crate::outstanding::CommandFailure;
+use icefarm_core::evaluation::{EVALUATE, Evaluated, Outcome, Provenance, RESULTS};
+use icefarm_core::wire::{ClientFrame, ErrorCode};
+use icefarm_core::{EvaluationId, Kind, LeaseId, Object, Serial, Value};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+/// Where a circuit's outcomes go.
+pub(super) type Sink<R> = mpsc::UnboundedSender<CircuitOutcome<R>>;
+
+/// A circuit on its way to the driver.
+pub(super) struct Submission<R> {
+    pub(super) upload: Arc<Upload>,
+    pub(super) placement: Arc<Placement>,
+    pub(super) sink: Sink<R>,
+}
+
+/// The worker did not take a circuit for a board.
+struct NotTaken {
+    serial: Serial,
+    id: EvaluationId,
+    failure: CommandFailure,
+}
+
+pub(super) struct Driver<K: Evaluation> {
+    client: Arc<Inner>,
+    kind: Kind,
+    leases: BTreeMap<Serial, LeaseId>,
+    schedule: Schedule<Sink<K::Reading>>,
+    started: Instant,
+    notices: mpsc::UnboundedReceiver<Notice>,
+    not_taken: (mpsc::UnboundedSender<NotTaken>, mpsc::UnboundedReceiver<NotTaken>),
+}
+
+impl<K: Evaluation> Driver<K> {
+    pub(super) fn new(client: Arc<Inner>, kind: Kind, serials: &[Serial], limits: Limits) -> Self {
+        let Followed { notices, boards, reach } = client.hub.follow(serials);
+        let mut driver = Self {
+            client,
+            kind,
+            leases: boards.iter().map(|(serial, held)| (serial.clone(), held.lease)).collect(),
+            schedule: Schedule::new(limits),
+            started: Instant::now(),
+            notices,
+            not_taken: mpsc::unbounded_channel(),
+        };
+        let now = driver.now();
+        for (serial, Held { url, phase, .. }) in boards {
+            driver.schedule.add_board(now, serial.clone(), url);
+            match phase {
+                Phase::Initializing => {}
+                Phase::Ready => driver.schedule.initialized(now, &serial),
+                Phase::Lost(loss) => driver.schedule.lost(&serial, loss),
+            }
+        }
+        for (server, reach) in reach {
+            match reach {
+                Reach::Connected => driver.schedule.connected(now, &server, true),
+                Reach::Away => driver.schedule.connected(now, &server, false),
+                Reach::Unreachable(loss) => driver.schedule.unreachable(&server, &loss),
+            }
+        }
+        driver
+    }
+
+    fn now(&self) -> std::time::Duration {
+        self.started.elapsed()
+    }
+
+    /// Runs until nobody can submit any more and everything is settled.
+    pub(super) async fn run(mut self, mut submissions: mpsc::Receiver<Submission<K::Reading>>) {
+        let mut open = true;
+        while open || !self.schedule.is_idle() {
+            let deadline = self.schedule.next_deadline().map(|at| self.started + at);
+            let due = async {
+                match deadline {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                submission = submissions.recv(), if open && self.schedule.has_room() => {
+                    match submission {
+                        Some(submission) => self.submit(submission),
+                        None => open = false,
+                    }
+                }
+                notice = self.notices.recv() => match notice {
+                    Some(notice) => self.notice(notice),
+                    None => break,
+                },
+                Some(not_taken) = self.not_taken.1.recv() => self.refused(not_taken),
+                () = due => {
+                    let now = self.now();
+                    self.schedule.tick(now);
+                }
+            }
+            self.act();
+        }
+        self.close(submissions).await;
+    }
+
+    /// Nothing will be heard any more: what is open gets its one outcome here.
+    async fn close(mut self, mut submissions: mpsc::Receiver<Submission<K::Reading>>) {
+        let serials: Vec<Serial> = self.leases.keys().cloned().collect();
+        let closed = Loss::new(codes::CLIENT_CLOSED, "the client was closed");
+        for serial in &serials {
+            self.schedule.lost(serial, closed.clone());
+        }
+        self.act();
+        submissions.close();
+        while let Some(submission) = submissions.recv().await {
+            self.submit(submission);
+            self.act();
+        }
+    }
+
+    fn submit(&mut self, submission: Submission<K::Reading>) {
+        let Submission { upload, placement, sink } = submission;
+        let places = match &*placement {
+            Placement::On(serials) => Places::Boards(serials),
+            Placement::Each => Places::Each,
+            Placement::Any => Places::Any,
+        };
+        let id = EvaluationId::from(self.client.new_id());
+        self.schedule.submit(sink, id, upload, places);
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        let now = self.now();
+        match notice {
+            Notice::Event(event) => {
+                if event.event.event == RESULTS && self.leases.contains_key(&event.serial) {
+                    let in_flight = self.schedule.in_flight(&event.serial);
+                    for told in report::read(&event.event, &in_flight) {
+                        self.told(&event.serial, told);
+                    }
+                }
+            }
+            Notice::Changed(Change::Initialized(serial)) => {
+                self.schedule.initialized(now, &serial);
+            }
+            Notice::Changed(Change::Lost(serial, loss)) => self.schedule.lost(&serial, loss),
+            Notice::Connected(server) => self.schedule.connected(now, &server, true),
+            Notice::Away(server) => self.schedule.connected(now, &server, false),
+            Notice::Unreachable(server, loss) => self.schedule.unreachable(&server, &loss),
+            Notice::Resync(server) => self.schedule.resync(now, &server),
+        }
+    }
+
+    fn told(&mut self, serial: &Serial, told: Told<K::Reading>) {
+        let now = self.now();
+        match self.schedule.outcome(now, serial, told.id(), told.gave_up()) {
+            Verdict::Ignored => {
+                tracing::debug!(%serial, id = %told.id(), "a repeated or unknown outcome");
+            }
+            Verdict::Elsewhere => {
+                tracing::info!(%serial, id = %told.id(), "a board gave up a circuit, which moves");
+            }
+            Verdict::Deliver(settled) => match told {
+                Told::Outcome(evaluated) => {
+                    let mut evaluated = *evaluated;
+                    evaluated.provenance.attempt = settled.attempt;
+                    deliver(&settled, evaluated);
+                }
+                Told::Unreadable { reason, .. } => {
+                    let evaluated = self.failed(&settled, Loss::new(codes::UNREADABLE, reason));
+                    deliver(&settled, evaluated);
+                }
+            },
+        }
+    }
+
+    fn refused(&mut self, not_taken: NotTaken) {
+        let NotTaken { serial, id, failure } = not_taken;
+        match failure {
+            // A worker that was restarted has not been told of the lease yet. If the lease is
+            // over, control says so.
+            CommandFailure::Refused(detail) if detail.code == ErrorCode::NotReserved => {
+                let now = self.now();
+                self.schedule.not_ready(now, &serial);
+            }
+            CommandFailure::Refused(detail) if detail.code == ErrorCode::Overloaded => {
+                let now = self.now();
+                self.schedule.overloaded(now, &serial, &id);
+            }
+            CommandFailure::Refused(detail) => {
+                let loss = Loss::new(detail.code.as_str(), detail.message);
+                self.schedule.refused(&serial, &id, loss);
+            }
+            // The board or its worker is lost, which the schedule is told by itself.
+            CommandFailure::Lost(_) => {}
+        }
+    }
+
+    /// Does what the schedule says.
+    fn act(&mut self) {
+        let now = self.now();
+        for effect in self.schedule.fill(now) {
+            match effect {
+                Effect::Send { worker, serials, id, circuit } => {
+                    self.send(&worker, serials, id, &circuit);
+                }
+                Effect::Failed { settled, loss } => {
+                    let evaluated = self.failed(&settled, loss);
+                    deliver(&settled, evaluated);
+                }
+            }
+        }
+    }
+
+    fn send(&self, worker: &Arc<str>, serials: Vec<Serial>, id: EvaluationId, circuit: &Upload) {
+        let file = (id.to_string(), Value::from(circuit.bytes.clone()));
+        let contents = Object::from_iter([
+            ("files".to_owned(), Value::Object(Object::from_iter([file]))),
+            ("batch_id".to_owned(), id.as_str().into()),
+        ]);
+        let frame = ClientFrame { serials, event: EVALUATE.to_owned(), contents, id: None };
+        let not_taken = self.not_taken.0.clone();
+        let answer = Box::new(move |serial: &Serial, result: Result<Value, CommandFailure>| {
+            if let Err(failure) = result {
+                let (serial, id) = (serial.clone(), id.clone());
+                // The driver may be done by now.
+                let _ = not_taken.send(NotTaken { serial, id, failure });
+            }
+        });
+        self.client.send_command(worker, frame, answer);
+    }
+
+    /// An outcome without an answer of a board, with what is known of where it would be from.
+    fn failed<J>(&self, settled: &Settled<J>, loss: Loss) -> Evaluated<K::Reading> {
+        let sha256 = settled.circuit.sha256.clone();
+        let mut provenance = Provenance::of_circuit(sha256, self.kind.clone());
+        provenance.lease =
+            settled.serial.as_ref().and_then(|serial| self.leases.get(serial)).copied();
+        provenance.serial.clone_from(&settled.serial);
+        provenance.attempt = settled.attempt;
+        let outcome = Outcome::Failed { code: loss.code, reason: loss.reason };
+        Evaluated { id: settled.id.clone(), outcome, provenance }
+    }
+}
+
+fn deliver<R>(settled: &Settled<Sink<R>>, evaluated: Evaluated<R>) {
+    let outcome = CircuitOutcome { circuit: settled.circuit.name.clone(), evaluated };
+    // Who asked may not want to know any more.
+    let _ = settled.job.send(outcome);
+}

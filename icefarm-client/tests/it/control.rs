@@ -1,0 +1,148 @@
+//! Reservations and waiting for boards.
+
+use crate::farm::{Farm, SOON, Server, builder, granted, me, serial};
+use crate::network::Network;
+use icefarm_client::{ClientError, ReserveOptions, codes};
+use icefarm_core::Value;
+use icefarm_core::wire::{ErrorCode, ErrorDetail, Event};
+use serde_json::json;
+use std::time::Duration;
+
+#[tokio::test]
+async fn a_lost_answer_is_asked_for_again_under_the_same_id() {
+    let (mut control, worker, network) =
+        (Server::start().await, Server::start().await, Network::new());
+    let client = builder(&control, &network).connect().await.unwrap();
+    let options = ReserveOptions::new(1, "k").args(json!({"a": 1})).simulated(true);
+    let (reservation, requests) = tokio::join!(client.reserve(options), async {
+        let lost = control.call("/reserve").await;
+        network.cut();
+        let again = control.call("/reserve").await;
+        let requests = (lost.body.clone(), again.body.clone());
+        again.answer(granted(&[("A", &worker.url)]));
+        requests
+    });
+    assert_eq!(requests.0, requests.1);
+    let body = &requests.0;
+    assert!(body["request"].as_str().is_some_and(|request| !request.is_empty()));
+    assert_eq!(body["instance"].as_str(), Some(client.instance().as_str()));
+    assert_eq!(body["ttl_s"], Value::from(60));
+    assert_eq!(body["simulated"], Value::from(true));
+    assert_eq!(body["args"].get("a"), Some(&1.into()));
+    assert_eq!(reservation.unwrap().serials(), [serial("A")]);
+}
+
+#[tokio::test]
+async fn controls_reason_comes_through() {
+    let (mut control, network) = (Server::start().await, Network::new());
+    let client = builder(&control, &network).connect().await.unwrap();
+    let (reserved, ()) = tokio::join!(client.reserve(ReserveOptions::new(5, "k")), async {
+        let error = ErrorDetail::new(ErrorCode::NotEnoughDevices, "5 wanted, 1 free");
+        control.call("/reserve").await.refuse(error.with("available", 1));
+    });
+    let error = reserved.unwrap_err();
+    assert_eq!(error.code(), Some(ErrorCode::NotEnoughDevices));
+    assert_eq!(error.to_string(), "5 wanted, 1 free (not_enough_devices)");
+    let ClientError::Refused { details, .. } = error else { panic!("{error:?}") };
+    assert_eq!(details["available"], Value::from(1));
+}
+
+#[tokio::test]
+async fn boards_that_nobody_waits_for_any_more_are_given_back() {
+    let (mut control, worker, network) =
+        (Server::start().await, Server::start().await, Network::new());
+    let client = builder(&control, &network).connect().await.unwrap();
+    let mut reserving = Box::pin(client.reserve(ReserveOptions::new(1, "k")));
+    let call = tokio::select! {
+        call = control.call("/reserve") => call,
+        _ = &mut reserving => panic!("nobody answered"),
+    };
+    drop(reserving);
+    call.answer(granted(&[("A", &worker.url)]));
+    let end = control.call("/end").await;
+    assert_eq!(end.body["serials"], Value::from(vec!["A"]));
+    assert_eq!(end.text("instance"), client.instance().as_str());
+}
+
+#[tokio::test]
+async fn an_initialized_that_comes_before_the_answer_or_the_wait_is_not_lost() {
+    let mut farm = Farm::with(&[("A", 0)]).await;
+    // `A` keeps the worker's socket open, so `B` can be faster than control's answer.
+    let options = ReserveOptions::new(1, "k");
+    let (reservation, ()) = tokio::join!(farm.client.reserve(options), async {
+        let call = farm.control.call("/reserve").await;
+        let mut events = farm.client.events();
+        farm.workers[0].tell("B", Event::new("initialized"));
+        futures::StreamExt::next(&mut events).await.unwrap();
+        let mut answer = granted(&[("B", &farm.workers[0].url)]);
+        answer["boards"][0]["lease"] = 7.into();
+        call.answer(answer);
+    });
+    reservation.unwrap().initialized(Duration::ZERO).await.unwrap();
+    farm.client.wait_initialized(&[serial("A"), serial("B")], Duration::ZERO).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_failure_ends_the_wait_with_its_reason() {
+    let farm = Farm::uninitialized(&[("A", 0), ("B", 0)]).await;
+    farm.workers[0].tell("A", Event::new("initialized"));
+    let (waited, ()) = tokio::join!(farm.reservation.initialized(SOON), async {
+        farm.workers[0].tell("B", Event::new("failure").with("reason", "too hot"));
+    });
+    let error = waited.unwrap_err();
+    assert_eq!(error.to_string(), "board B failed: too hot (board_failed)");
+    let ClientError::BoardLost { serial: lost, code, .. } = error else { panic!("{error:?}") };
+    assert_eq!((lost, code.as_str()), (serial("B"), codes::BOARD_FAILED));
+}
+
+#[tokio::test]
+async fn the_end_of_a_lease_ends_the_wait() {
+    let farm = Farm::uninitialized(&[("A", 0)]).await;
+    let end = Event::new("reservation end").with("lease", 1).with("message", "it expired");
+    farm.control.tell("A", end);
+    let error = farm.reservation.initialized(SOON).await.unwrap_err();
+    assert_eq!(error.to_string(), "the lease on A is over: it expired (lease_ended)");
+}
+
+#[tokio::test]
+async fn boards_that_are_not_ready_in_time_are_named() {
+    let farm = Farm::uninitialized(&[("A", 0), ("B", 0)]).await;
+    let error = farm.reservation.initialized(Duration::ZERO).await.unwrap_err();
+    assert_eq!(error.to_string(), "after 0ns these boards are not ready: A, B");
+}
+
+#[tokio::test]
+async fn closing_ends_what_this_instance_holds() {
+    let mut farm = Farm::with(&[("A", 0)]).await;
+    let instance = farm.client.instance().clone();
+    let (closed, call) = tokio::join!(farm.client.close(), async {
+        let call = farm.control.call("/endall").await;
+        let asked = (call.text("name").to_owned(), call.text("instance").to_owned());
+        call.answer(json!(["A"]));
+        asked
+    });
+    closed.unwrap();
+    assert_eq!(call, (me().to_string(), instance.to_string()));
+    let error = farm.reservation.initialized(SOON).await.unwrap_err();
+    assert!(matches!(error, ClientError::BoardLost { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn the_last_clone_ends_the_client() {
+    let mut farm = Farm::with(&[("A", 0)]).await;
+    drop(farm.reservation);
+    drop(farm.client);
+    farm.control.call("/endall").await.answer(json!(["A"]));
+    while farm.control.hub.connected(&me()) || farm.workers[0].hub.connected(&me()) {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_named() {
+    let (control, network) = (Server::start().await, Network::new());
+    network.go_down();
+    let error = builder(&control, &network).connect().await.unwrap_err();
+    assert!(matches!(error, ClientError::Unreachable { .. }), "{error:?}");
+    assert!(error.to_string().contains(&control.url), "{error}");
+}

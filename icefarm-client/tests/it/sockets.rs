@@ -1,0 +1,226 @@
+//! Commands, events, and sockets that break.
+
+use crate::farm::{Farm, SOON, Server, builder, granted, me, serial};
+use crate::network::Network;
+use futures::StreamExt as _;
+use icefarm_client::{
+    Bounds, Client, ClientError, Evaluator, Placement, ReserveOptions, Untyped, codes,
+};
+use icefarm_core::evaluation::Outcome;
+use icefarm_core::wire::{ErrorCode, ErrorDetail, Event, ServerFrame};
+use icefarm_core::{Blob, Value, register};
+use serde_json::json;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+#[tokio::test]
+async fn a_command_is_answered_by_its_id() {
+    let mut farm = Farm::with(&[("A", 0), ("B", 0)]).await;
+    #[derive(serde::Serialize)]
+    struct Contents {
+        file: Blob,
+    }
+    let (a, contents) = (serial("A"), Contents { file: Blob::from(vec![1, 2]) });
+    let slow = farm.client.command(&a, "slow", json!({}));
+    let fast = farm.client.command(&a, "fast", contents);
+    let (slow, fast, ()) = tokio::join!(slow, fast, async {
+        let worker = &mut farm.workers[0];
+        let (first, second) = (worker.command().await, worker.command().await);
+        let file = second.frame.contents["file"].to_blob().unwrap();
+        assert_eq!(&file[..], [1, 2]);
+        second.answer(|_| Ok(2.into()));
+        let why = ErrorDetail::new(ErrorCode::CommandFailed, "not today").with("until", "noon");
+        first.answer(|_| Err(why.clone()));
+    });
+    assert_eq!(fast.unwrap(), Value::from(2));
+    let error = slow.unwrap_err();
+    assert_eq!(error.to_string(), "`slow` on board A: not today (command_failed)");
+    let ClientError::Command { details, .. } = error else { panic!("{error:?}") };
+    assert_eq!(details["until"], Value::from("noon"));
+}
+
+#[tokio::test]
+async fn a_command_for_several_boards_is_uploaded_once_and_answered_by_each() {
+    let mut farm = Farm::with(&[("A", 0), ("B", 0), ("C", 1)]).await;
+    let boards = ["C", "A", "B", "Z"].map(serial);
+    let (answers, ()) = tokio::join!(farm.client.command_each(&boards, "name", ()), async {
+        for (worker, boards) in [(0, vec!["A", "B"]), (1, vec!["C"])] {
+            let command = farm.workers[worker].command().await;
+            assert_eq!(command.boards(), boards);
+            command.answer(|serial| Ok(serial.as_str().into()));
+        }
+    });
+    let answers: Vec<_> = answers.unwrap().into_iter().map(|(_, answer)| answer).collect();
+    assert_eq!(answers.len(), 4);
+    for (answer, name) in answers.iter().zip(["C", "A", "B"]) {
+        assert_eq!(*answer.as_ref().unwrap(), Value::from(name));
+    }
+    assert!(matches!(answers[3], Err(ClientError::NotHeld { .. })));
+}
+
+#[tokio::test]
+async fn a_command_that_was_not_answered_is_sent_again_under_its_id() {
+    let mut farm = Farm::with(&[("A", 0)]).await;
+    let a = serial("A");
+    let (answer, ()) = tokio::join!(farm.client.command(&a, "once", ()), async {
+        let worker = &mut farm.workers[0];
+        let command = worker.command().await;
+        assert!(command.frame.id.is_some());
+        farm.network.cut();
+        // The server knows the id: the command does not come here again.
+        command.answer(|_| Ok(1.into()));
+    });
+    assert_eq!(answer.unwrap(), Value::from(1));
+    assert!(farm.workers[0].commands.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_command_ends_with_its_board() {
+    let mut farm = Farm::with(&[("A", 0)]).await;
+    let a = serial("A");
+    let (answer, _command) = tokio::join!(farm.client.command(&a, "e", ()), async {
+        let command = farm.workers[0].command().await;
+        farm.workers[0].tell("A", Event::new("failure").with("reason", "smoke"));
+        command
+    });
+    assert!(matches!(answer.unwrap_err(), ClientError::BoardLost { .. }));
+}
+
+struct Recorder {
+    name: &'static str,
+    lines: mpsc::UnboundedSender<String>,
+}
+
+#[register]
+impl Recorder {
+    #[register("results", "serial", "data")]
+    async fn results(&mut self, serial: String, data: String) -> Result<(), &'static str> {
+        let _ = self.lines.send(format!("{} {serial} {data}", self.name));
+        if data == "bad" { Err("as the test wants it") } else { Ok(()) }
+    }
+
+    #[register("devices_available", "serial", "amount")]
+    fn available(&mut self, serial: String, amount: u32) {
+        assert!(amount > 0, "as the test wants it");
+        let _ = self.lines.send(format!("{} {serial} {amount}", self.name));
+    }
+}
+
+#[tokio::test]
+async fn every_handler_gets_every_event_in_order() {
+    let (control, network) = (Server::start().await, Network::new());
+    let (lines, mut recorded) = mpsc::unbounded_channel();
+    let [first, second] = ["first", "second"].map(|name| Recorder { name, lines: lines.clone() });
+    let client = builder(&control, &network).handler(first).handler(second);
+    let client = client.connect().await.unwrap();
+    let data = |text: &str| Event::new("results").with("data", text);
+    let frame = ServerFrame::new("A", vec![data("bad"), data("good"), data("more")]);
+    control.hub.publish(&me(), frame);
+    for wanted in ["first A bad", "second A bad", "first A good", "second A good"] {
+        assert_eq!(recorded.recv().await.unwrap(), wanted);
+    }
+    assert_eq!(recorded.recv().await.unwrap(), "first A more");
+    assert_eq!(recorded.recv().await.unwrap(), "second A more");
+    // Farm-wide, and the handlers panic over the first one.
+    for amount in [0, 3] {
+        let event = Event::new("devices_available").with("amount", amount);
+        control.hub.publish(&me(), ServerFrame::new("meta", vec![event]));
+    }
+    assert_eq!(recorded.recv().await.unwrap(), "first meta 3");
+    drop(client);
+}
+
+#[tokio::test]
+async fn after_a_break_every_event_comes_once() {
+    let farm = Farm::with(&[("A", 0)]).await;
+    let mut events = farm.client.events();
+    for n in 0..10u32 {
+        farm.workers[0].tell("A", Event::new("tick").with("n", n));
+        if n % 3 == 0 {
+            farm.network.cut();
+        }
+        let event = tokio::time::timeout(SOON, events.next()).await.unwrap().unwrap();
+        assert_eq!((event.event.event.as_str(), &event.event.fields["n"]), ("tick", &n.into()));
+        assert_eq!(*event.server, *farm.workers[0].url);
+    }
+}
+
+#[tokio::test]
+async fn an_evaluation_survives_broken_sockets() {
+    let mut farm = Farm::with(&[("A", 0)]).await;
+    let evaluator = Evaluator::<Untyped>::new(&farm.client, &farm.reservation).unwrap();
+    let mut outcomes = evaluator.submit(("c", vec![1]), Placement::Each).await;
+    let (id, _) = farm.workers[0].circuit().await;
+    farm.network.go_down();
+    farm.workers[0].read("A", &id, 3);
+    farm.network.repair();
+    let outcome = tokio::time::timeout(SOON, outcomes.next()).await.unwrap().unwrap();
+    assert_eq!(outcome.reading(), Some(&Value::from(3)));
+}
+
+#[tokio::test]
+async fn a_stream_that_began_anew_is_told_and_open_circuits_are_given_again() {
+    let mut farm = Farm::with(&[("A", 0)]).await;
+    let evaluator = Evaluator::<Untyped>::new(&farm.client, &farm.reservation).unwrap();
+    let mut outcomes = evaluator.submit(("c", vec![1]), Placement::Each).await;
+    let (id, _) = farm.workers[0].circuit().await;
+    let mut events = farm.client.events();
+    // The worker restarts in place: another hub with another epoch under the same address.
+    farm.workers[0].restart(&farm.network).await;
+    let event = tokio::time::timeout(SOON, events.next()).await.unwrap().unwrap();
+    assert_eq!(event.event.event, "resync");
+    assert!(event.is_farm_wide());
+    let (again, _) = farm.workers[0].circuit().await;
+    assert_eq!(again, id);
+    farm.workers[0].read("A", &id, 3);
+    let outcome = tokio::time::timeout(SOON, outcomes.next()).await.unwrap().unwrap();
+    assert_eq!(outcome.reading(), Some(&Value::from(3)));
+}
+
+#[tokio::test]
+async fn a_worker_that_stays_away_fails_what_waits_for_it() {
+    let (mut control, mut worker, network) =
+        (Server::start().await, Server::start().await, Network::new());
+    // Any bound does: the network stays down until everything has failed.
+    let bounds = Bounds::default().away(Duration::from_millis(200));
+    let client = Client::builder(&control.url)
+        .name(crate::farm::NAME)
+        .bounds(bounds)
+        .connector(Arc::new(network.clone()))
+        .connect()
+        .await
+        .unwrap();
+    let (reservation, ()) = tokio::join!(client.reserve(ReserveOptions::new(2, "k")), async {
+        control.call("/reserve").await.answer(granted(&[("A", &worker.url), ("B", &worker.url)]));
+    });
+    let reservation = reservation.unwrap();
+    worker.tell("A", Event::new("initialized"));
+    client.wait_initialized(&[serial("A")], SOON).await.unwrap();
+    let evaluator = Evaluator::<Untyped>::new(&client, &reservation).unwrap();
+    let placement = Placement::On(vec![serial("A")]);
+    let mut outcomes = evaluator.submit(("c", vec![1]), placement).await;
+    worker.circuit().await;
+    let (b, a) = (serial("B"), serial("A"));
+    let (waited, commanded, outcome, ()) = tokio::join!(
+        client.wait_initialized(std::slice::from_ref(&b), SOON),
+        client.command(&a, "e", ()),
+        outcomes.next(),
+        async {
+            worker.command().await;
+            network.go_down();
+        }
+    );
+    for error in [waited.unwrap_err(), commanded.unwrap_err()] {
+        assert!(matches!(error, ClientError::Unreachable { .. }), "{error:?}");
+    }
+    let Outcome::Failed { code, reason } = outcome.unwrap().evaluated.outcome else { panic!() };
+    assert_eq!(code, codes::UNREACHABLE);
+    assert!(reason.contains(&worker.url), "{reason}");
+    // It is tried on: what comes after the repair works.
+    network.repair();
+    let mut events = client.events();
+    worker.tell("B", Event::new("initialized"));
+    events.next().await.unwrap();
+    client.wait_initialized(&[b], SOON).await.unwrap();
+}
