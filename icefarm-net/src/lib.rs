@@ -5,6 +5,10 @@
 //! from a [`Listener`] and are made by a [`Connector`], so that simulated networks and TLS can
 //! take TCP's place.
 //!
+//! Websockets are taken by [`ws`] and run by a [`Hub`], which keeps each client's events until
+//! they are acknowledged ([`Outbox`]) and hands commands to a [`SocketService`]. The other end is
+//! a [`ClientSocket`]. How frames are written is in [`codec`].
+//!
 //! ```
 //! use icefarm_core::Object;
 //! use icefarm_net::{ApiError, BodyLimits, HttpClient, RequestOptions, ServeOptions};
