@@ -1,0 +1,12 @@
+//! A control server on sockets, with workers that do as they are told.
+#![allow(clippy::unwrap_used, reason = "a test may stop where it fails")]
+
+mod clients;
+mod events;
+mod farm;
+mod http;
+mod network;
+mod restart;
+mod time;
+mod worker;
+mod workers;
