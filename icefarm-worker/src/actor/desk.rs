@@ -39,8 +39,10 @@ impl Actor {
                     answer.send(self.tenancy.extend(extend.lease, rev, expires, Instant::now()));
             }
             Request::End(end, answer) => {
+                let before = self.tenancy.report();
                 let ended = self.tenancy.end(end.lease);
-                if ended.is_ok() {
+                // Control says it again until it has heard that it was done.
+                if ended.is_ok() && self.tenancy.report() != before {
                     tracing::info!(serial = %self.serial, lease = %end.lease, "lease ended");
                 }
                 let _ = answer.send(ended);

@@ -97,14 +97,30 @@ async fn attempt(
     Ok(info)
 }
 
-/// The error with all its causes, in one line.
+/// The error with all its causes, in one line. A cause that an error tells itself is not repeated.
 pub(crate) fn explain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
+        let told = cause.to_string();
+        if !text.ends_with(&told) {
+            text.push_str(": ");
+            text.push_str(&told);
+        }
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_are_told_once() {
+        let error = BoardError::from(std::io::Error::other("no such endpoint"));
+        assert_eq!(explain(&error), "talking to the board failed: no such endpoint");
+        let error = icefarm_core::BuildError::Refused("no thanks".into());
+        assert_eq!(explain(&error), "the state refused to start: no thanks");
+    }
 }

@@ -8,6 +8,7 @@ use icefarm_net::{HttpClient, RequestOptions};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep};
 
 #[tokio::test(start_paused = true)]
@@ -47,6 +48,34 @@ async fn only_control_may_call() {
     };
     assert_eq!(open("/healthz").await, json!({"status": "ok"}));
     assert_eq!(open("/version").await["protocol"], PROTOCOL);
+}
+
+/// As the Python system asks: `GET` with a body.
+#[tokio::test(start_paused = true)]
+async fn a_get_with_a_body_is_a_call_and_without_one_is_none() {
+    let board = FakeBoard::new("B1");
+    let farm = Farm::start(&[&board]).await;
+    farm.mischief(&board, "me").await;
+    let secret = farm.known.borrow().registrations[0].secret.clone();
+    let get = async |path: &str, body: &str| {
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {secret}\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        );
+        let mut stream = farm.net.dial(1001).unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    };
+    let answer = get("/end", "").await;
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    assert!(answer.contains("the body is missing"), "{answer}");
+    assert!(get("/heartbeat", "").await.contains("\"status\":\"reserved\""));
+    let answer = get("/end", r#"{"serial": "B1", "lease": 1}"#).await;
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("\r\n\r\n{}\n"), "{answer}");
+    farm.until_status(&board, Available).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,12 +2,14 @@
 
 use crate::bus::FakeBoard;
 use crate::farm::{Client, Farm};
-use crate::states::Gates;
+use crate::states::{Gates, LEAKS};
+use icefarm_core::BoardError;
 use icefarm_core::wire::BoardStatus::{Available, Broken};
 use icefarm_worker::WorkerConfig;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 
 /// Two boards, both leased; what is done to the first must not be felt at the second.
@@ -126,6 +128,36 @@ async fn nothing_of_a_state_outlives_its_lease() {
     client.events.clear();
     tokio::time::sleep(Duration::from_secs(5)).await;
     // The answer to this is the first frame that comes.
+    client.ask(&board, "echo", json!({"data": 1})).await.unwrap_err();
+    assert!(client.events.is_empty(), "{:?}", client.events);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handle_of_an_ended_lease_refuses_everything() {
+    let board = FakeBoard::new("B1");
+    let farm = Farm::start(&[&board]).await;
+    let mut client = farm.mischief(&board, "me").await;
+    client.ask(&board, "leak", json!({"name": "handle"})).await.unwrap();
+    farm.end(&board, 1).await.unwrap();
+    client.event(&board, "exiting").await;
+    farm.until_status(&board, Available).await;
+    farm.mischief(&board, "next").await;
+    board.take_log();
+
+    let (device, mut port) = LEAKS.lock().unwrap().remove("handle").unwrap();
+    let read = port.read_u8().await.unwrap_err();
+    assert_eq!(read.to_string(), "the lease is over, and the port with it");
+    assert!(matches!(device.flash("app").await, Err(BoardError::LeaseOver)));
+    assert!(matches!(device.restart().await, Err(BoardError::LeaseOver)));
+    assert!(matches!(device.open().await, Err(BoardError::LeaseOver)));
+    let _ = device.load_circuit("aa");
+    assert_eq!(device.load_circuit("bb").sequence, 0, "it counts for nothing");
+    device.emit("results", 1);
+    device.spawn(async { unreachable!("nobody runs this") });
+    device.fail("it would like to");
+    device.post("anything");
+    assert!(board.take_log().is_empty());
+    // The answer to this is all that comes.
     client.ask(&board, "echo", json!({"data": 1})).await.unwrap_err();
     assert!(client.events.is_empty(), "{:?}", client.events);
 }

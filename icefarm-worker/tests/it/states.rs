@@ -1,6 +1,7 @@
 //! States that test what a worker does about them.
 
-use icefarm_core::{Device, Face, Message, Object, Registry, State, StateError, Value};
+use icefarm_core::Value;
+use icefarm_core::{Device, Face, Message, Object, Registry, SerialPort, State, StateError};
 use icefarm_core::{register, reservable};
 use std::collections::BTreeMap;
 use std::future::pending;
@@ -29,6 +30,10 @@ impl ExampleState {
 
 impl State for ExampleState {}
 
+/// What states have leaked.
+pub(crate) static LEAKS: Mutex<BTreeMap<String, (Device, SerialPort)>> =
+    Mutex::new(BTreeMap::new());
+
 type Gate = Arc<(Mutex<bool>, Condvar)>;
 
 /// What states wait for that keep their threads.
@@ -51,7 +56,7 @@ impl Gates {
 pub(crate) struct Mischief {
     device: Device,
     hooks: Vec<String>,
-    port: Option<icefarm_core::SerialPort>,
+    port: Option<SerialPort>,
     start: Start,
     exit_hangs: bool,
 }
@@ -165,6 +170,14 @@ impl Mischief {
             ("previous".to_owned(), residue.previous_sha256.map_or(Value::Null, Value::from)),
         ])
         .into()
+    }
+
+    /// Hands what it has to the test, as a plug-in could to a thread of its own.
+    #[register("leak", "name")]
+    async fn leak(&mut self, name: String) -> Result<(), icefarm_core::BoardError> {
+        let port = self.device.open().await?;
+        LEAKS.lock().unwrap().insert(name, (self.device.clone(), port));
+        Ok(())
     }
 
     #[register("become", "message")]
