@@ -11,7 +11,7 @@ use icefarm_control::Control;
 use icefarm_core::evaluation::Outcome;
 use icefarm_core::{Registry, WorkerName};
 use icefarm_sim::VirtualBus;
-use icefarm_state_pulse_count::client::{PulseCount, PulseCountArgs};
+use icefarm_state_pulse_count::{PulseCount, PulseCountArgs};
 use icefarm_worker::Worker;
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -20,8 +20,8 @@ use tokio::net::TcpListener;
 
 /// What the circuits under `examples/circuits` count to in one second; `None` is refused.
 const EXPECTED: &[(&str, Option<u64>)] = &[
-    ("count_1000.bin", Some(1_000)),
-    ("count_12345.bin", Some(12_345)),
+    ("pulses_1000.bin", Some(1_000)),
+    ("pulses_12345.bin", Some(12_345)),
     ("ring_oscillator.bin", None),
 ];
 
@@ -66,7 +66,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Starts control and a worker on free ports of this machine, and returns control's address.
-async fn start_farm(boards: u32) -> Result<String, Box<dyn Error>> {
+async fn start_farm(boards: usize) -> Result<String, Box<dyn Error>> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", listener.local_addr()?);
     let control = Control::builder().in_memory().build()?;
@@ -76,7 +76,7 @@ async fn start_farm(boards: u32) -> Result<String, Box<dyn Error>> {
         .name(WorkerName::new("quickstart")?)
         .control(url.as_str())
         .registry(Registry::collect()?)
-        .bus(Arc::new(VirtualBus::builder("quickstart").boards(boards).build()?))
+        .bus(Arc::new(VirtualBus::builder().boards(boards).build()?))
         .build()?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     tokio::spawn(worker.run(listener, std::future::pending()));

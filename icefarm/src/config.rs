@@ -103,7 +103,8 @@ pub fn apply(mut command: Command, path: &Path) -> Result<Command, ConfigError> 
         }
     }
     if let Some(shared) = sections.get(CLIENT_SECTION) {
-        for name in names.iter().filter(|name| is_client(&command, name)) {
+        let whole = command.clone();
+        for name in names.iter().filter(|name| is_client(&whole, name)) {
             command = apply_section(command, name, CLIENT_SECTION, shared, path)?;
         }
     }

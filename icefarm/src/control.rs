@@ -57,6 +57,8 @@ enum Fault {
     Serve(#[from] ServeError),
     #[error(transparent)]
     Control(#[from] ControlError),
+    #[error("--allow-host: {0}")]
+    Host(#[from] icefarm_net::HostNameError),
     #[error("the runtime cannot be started: {0}")]
     Runtime(std::io::Error),
 }
@@ -88,9 +90,11 @@ fn run(args: ControlArgs) -> Result<(), Fault> {
     runtime.block_on(async {
         let listener = serve::listen(args.listen, args.insecure).await?;
         let mut config = ControlConfig::default();
-        config.allowed_hosts = args.allow_host;
-        config.startup_grace = Duration::from_secs(args.grace.into());
-        let control = Control::builder().database(&args.db).config(config).build()?;
+        config.rules.startup_grace = Duration::from_secs(args.grace.into());
+        for host in &args.allow_host {
+            config.serve.guard = config.serve.guard.allow_host(host)?;
+        }
+        let control = Control::builder().database(args.db).config(config).build()?;
         serve::announce(listener.local_addr().map_err(|source| ServeError::Listen {
             address: args.listen,
             source,

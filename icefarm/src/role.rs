@@ -1,7 +1,7 @@
 //! A program of one role: the same flags, variables and file as the command of that name.
 
 use crate::{complain, config, exit};
-use clap::{Args, Command, FromArgMatches};
+use clap::{Args, Command};
 use std::ffi::OsString;
 use std::process::ExitCode;
 

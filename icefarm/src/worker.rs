@@ -90,7 +90,7 @@ pub(crate) enum Fault {
     #[error(transparent)]
     Name(#[from] icefarm_core::NameError),
     #[error(transparent)]
-    Sim(#[from] icefarm_sim::VirtualBusError),
+    Sim(#[from] icefarm_sim::SimError),
     #[error(
         "this worker has no boards: say --sim N for virtual ones (boards on USB are not supported \
          by this version)"
@@ -143,7 +143,10 @@ pub(crate) fn build(args: &WorkerArgs) -> Result<Worker, Fault> {
         return Err(Fault::NoBoards);
     }
     let name = WorkerName::new(args.name.clone().unwrap_or_else(serve::host_name))?;
-    let mut bus = VirtualBus::builder(name.as_str()).boards(args.sim).speed(args.sim_speed);
+    let mut bus = VirtualBus::builder()
+        .seed(name.as_str())
+        .boards(args.sim as usize)
+        .speed(args.sim_speed);
     for serial in &args.sim_serial {
         bus = bus.serial(Serial::new(serial.as_str())?);
     }

@@ -43,7 +43,7 @@ async fn the_samples_of_the_protocol_work_literally() {
     let (worker_listener, _) = listener().await;
     let server = Control::builder().in_memory().build().unwrap();
     tokio::spawn(server.run(control_listener, std::future::pending()));
-    let bus = VirtualBus::builder("seed")
+    let bus = VirtualBus::builder()
         .serial(Serial::new("example pico2ice serial").unwrap())
         .speed(100.0)
         .build()

@@ -20,7 +20,8 @@ pub(crate) fn main(args: &SimulateArgs) -> ExitCode {
     let mut table = Table::new(["circuit", "pulses", "cycles", "remark"]);
     let mut all_counted = true;
     for circuit in &circuits {
-        let counted = count_pulses(&circuit.bytes, Window::cycles(args.cycles), &Limits::default());
+        let window = Window { cycles: args.cycles, ..Window::SECOND };
+        let counted = count_pulses(&circuit.bytes, window, &Limits::default());
         all_counted &= counted.is_ok();
         if args.json {
             print::json(&as_json(circuit, &counted));

@@ -11,7 +11,7 @@ fn lines(text: &str) -> Vec<Value> {
 #[test]
 fn every_circuit_is_counted_on_each_board() {
     let farm = Farm::start(3);
-    let circuits = [circuit("count_1000.bin"), circuit("count_12345.bin")];
+    let circuits = [circuit("pulses_1000.bin"), circuit("pulses_12345.bin")];
     let output = run(&[
         "evaluate", &circuits[0], &circuits[1], "--boards", "2", "--json", "--control",
         &farm.control.url,
@@ -36,7 +36,7 @@ fn every_circuit_is_counted_on_each_board() {
 #[test]
 fn any_board_takes_each_circuit_once() {
     let farm = Farm::start(2);
-    let one = circuit("count_1000.bin");
+    let one = circuit("pulses_1000.bin");
     let list = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(list.path(), format!("{one}\n").repeat(20)).unwrap();
     let list = format!("@{}", list.path().display());
@@ -56,7 +56,7 @@ fn any_board_takes_each_circuit_once() {
 fn what_cannot_be_measured_is_refused_by_name_and_the_rest_is_read() {
     let farm = Farm::start(1);
     let dir = tempfile::tempdir().unwrap();
-    let sound = std::fs::read(circuit("count_1000.bin")).unwrap();
+    let sound = std::fs::read(circuit("pulses_1000.bin")).unwrap();
     let file = |name: &str, bytes: &[u8]| {
         let path = dir.path().join(name);
         std::fs::write(&path, bytes).unwrap();
@@ -67,7 +67,7 @@ fn what_cannot_be_measured_is_refused_by_name_and_the_rest_is_read() {
     flipped[60_000] ^= 0x10;
     let corrupt = file("corrupt.bin", &flipped);
     let ring = circuit("ring_oscillator.bin");
-    let good = circuit("count_1000.bin");
+    let good = circuit("pulses_1000.bin");
     let output = icefarm(&[
         "evaluate", &truncated, &corrupt, &ring, &good, "--json", "--control", &farm.control.url,
     ])
