@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "tasks talk to a terminal")]
 
 mod chipdb;
+mod mutants;
 
 use std::process::ExitCode;
 
@@ -12,8 +13,10 @@ type Result<T = (), E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
 /// A command: its name, what it does, and the function that takes its arguments.
 type Command = (&'static str, &'static str, fn(&[String]) -> Result);
 
-const COMMANDS: &[Command] =
-    &[("chipdb", "condense IceStorm's chip database to icefarm-sim/data/up5k.zst", chipdb::run)];
+const COMMANDS: &[Command] = &[
+    ("chipdb", "condense IceStorm's chip database to icefarm-sim/data/up5k.zst", chipdb::run),
+    ("mutants", "simulate mutants of a circuit and compare some with Verilator", mutants::run),
+];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
