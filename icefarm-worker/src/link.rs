@@ -89,8 +89,12 @@ impl Link {
         let options = self.options().bearer(self.secret.as_str());
         let sent: Result<serde_json::Value, _> =
             self.client.post_json(&self.control, "/worker/boards", &report, &options).await;
-        if let Err(error) = sent {
-            tracing::warn!("control could not be told that this worker stops: {error}");
+        match sent {
+            Ok(_) => {}
+            Err(error) if report.boards.iter().any(|board| board.ended.is_some()) => {
+                tracing::warn!("control could not be told of the leases that end here: {error}");
+            }
+            Err(error) => tracing::debug!("control does not know that this worker stops: {error}"),
         }
     }
 

@@ -201,7 +201,12 @@ impl Worker {
             );
         }
         for info in kinds {
-            tracing::info!(kind = %info.kind, plugin = info.crate_name, version = info.crate_version, "kind");
+            tracing::info!(
+                "offers the kind `{}` of {} {}",
+                info.kind,
+                info.crate_name,
+                info.crate_version
+            );
         }
     }
 }
