@@ -13,7 +13,9 @@ pub struct ControlConfig {
     /// The pause between two heartbeats of a worker; two that are missed make it unreachable. 5 s
     /// unless changed.
     pub heartbeat: Duration,
-    /// How long a worker may take to answer. 10 s unless changed.
+    /// How long a worker may take to answer a heartbeat. 5 s unless changed.
+    pub heartbeat_timeout: Duration,
+    /// How long a worker may take to answer everything else. 10 s unless changed.
     pub worker_timeout: Duration,
     /// What the body of a request may cost. 4 MiB unless changed.
     pub body: BodyLimits,
@@ -28,9 +30,12 @@ impl Default for ControlConfig {
         let mut sockets = HubConfig::default();
         // Sockets of control only acknowledge; circuits go to workers.
         sockets.max_message = 1 << 20;
+        // Their pongs renew leases of a minute, well before these are warned about.
+        sockets.ping = Duration::from_secs(10);
         Self {
             rules: Rules::default(),
             heartbeat: Duration::from_secs(5),
+            heartbeat_timeout: Duration::from_secs(5),
             worker_timeout: Duration::from_secs(10),
             body: BodyLimits::default().bytes(4 << 20),
             serve: ServeOptions::default(),

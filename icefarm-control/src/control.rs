@@ -200,8 +200,11 @@ impl Control {
             .map_err(ControlError::Thread)?;
         let ledger = Arc::new(ledger);
 
-        let manners =
-            Manners { heartbeat: self.config.heartbeat, timeout: self.config.worker_timeout };
+        let manners = Manners {
+            heartbeat: self.config.heartbeat,
+            heartbeat_timeout: self.config.heartbeat_timeout,
+            timeout: self.config.worker_timeout,
+        };
         let fleet = Arc::new(Fleet::new(ledger.clone(), self.http, manners));
         let context = Arc::new(Context {
             ledger: ledger.clone(),

@@ -31,6 +31,8 @@ type Key = (u8, LeaseId, u64);
 #[derive(Debug)]
 struct Attempt {
     key: Key,
+    /// The lease and the revision that the worker has when it is done.
+    tells: Option<(LeaseId, u64)>,
     pause: Duration,
     /// When it is made again; `None` while it is under way.
     again: Option<Instant>,
@@ -69,8 +71,8 @@ pub(super) async fn run(line: Line, ledger: Arc<Ledger>, manners: Manners) {
             errands.retain(|serial, _| present.boards.contains_key(serial));
             for board in boards() {
                 let errand = errands.entry(board.serial().clone()).or_default();
-                let Some(call) = wanted(&present, board, errand.told) else {
-                    errand.attempt = None;
+                let Some(call) = wanted(&present, board, errand.told()) else {
+                    errand.rest();
                     continue;
                 };
                 match errand.due(&call, now) {
@@ -123,6 +125,18 @@ enum Due {
 }
 
 impl Errand {
+    /// What the worker has been told, counting a call that is under way: its effect may be
+    /// reported before its answer is here.
+    fn told(&self) -> Option<(LeaseId, u64)> {
+        let under_way = self.attempt.as_ref().filter(|attempt| attempt.again.is_none());
+        self.told.max(under_way.and_then(|attempt| attempt.tells))
+    }
+
+    /// There is nothing to tell.
+    fn rest(&mut self) {
+        self.attempt.take_if(|attempt| attempt.again.is_some());
+    }
+
     /// Whether the call is to be made now; then it counts as under way.
     fn due(&mut self, call: &Call, now: Instant) -> Due {
         let key = call.key();
@@ -133,16 +147,17 @@ impl Errand {
                 Some(_) => attempt.again = None,
             },
             // An earlier call about the board is out of date: nobody waits for its end.
-            attempt => *attempt = Some(Attempt { key, pause: FIRST_PAUSE, again: None }),
+            attempt => {
+                let tells = call.tells();
+                *attempt = Some(Attempt { key, tells, pause: FIRST_PAUSE, again: None });
+            }
         }
         Due::Now
     }
 
     fn note(&mut self, outcome: &Outcome, confirmed: Instant) {
-        if outcome.result.is_ok()
-            && let Call::Reserve(lease) | Call::Extend(lease) = &outcome.call
-        {
-            self.told = self.told.max(Some((lease.id, lease.revision)));
+        if outcome.result.is_ok() {
+            self.told = self.told.max(outcome.call.tells());
         }
         let Some(attempt) = &mut self.attempt else { return };
         if attempt.key != outcome.call.key() {

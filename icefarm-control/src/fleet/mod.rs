@@ -23,7 +23,9 @@ use tokio::task::{AbortHandle, JoinSet};
 pub(crate) struct Manners {
     /// The pause between heartbeats.
     pub(crate) heartbeat: Duration,
-    /// How long a worker may take to answer.
+    /// How long a worker may take to answer one.
+    pub(crate) heartbeat_timeout: Duration,
+    /// How long a worker may take to answer everything else.
     pub(crate) timeout: Duration,
 }
 
@@ -65,8 +67,9 @@ impl Fleet {
             }
             while tasks.try_join_next().is_some() {}
             if farm.changed().await.is_err() {
-                // The ledger has ended, and with it everything that is to be told.
-                return;
+                // The ledger has ended, and with it everything that is to be told. The server goes
+                // on, and says so to whoever asks.
+                return std::future::pending().await;
             }
         }
     }

@@ -24,6 +24,14 @@ impl Call {
             Self::End(lease) => (2, *lease, 0),
         }
     }
+
+    /// The lease and the revision that the worker has when it is done.
+    pub(super) fn tells(&self) -> Option<(LeaseId, u64)> {
+        match self {
+            Self::Reserve(lease) | Self::Extend(lease) => Some((lease.id, lease.revision)),
+            Self::End(_) => None,
+        }
+    }
 }
 
 /// What the worker must be told now. `told` is the lease and the revision that it has

@@ -46,9 +46,8 @@ pub(super) async fn run(line: Line, ledger: Arc<Ledger>, manners: Manners) {
 }
 
 async fn ask(line: &Line, manners: Manners) -> Result<Command, String> {
-    let timeout = manners.heartbeat.min(manners.timeout);
     let answer: HeartbeatAnswer = line
-        .post("/heartbeat", &Object::new(), timeout)
+        .post("/heartbeat", &Object::new(), manners.heartbeat_timeout)
         .await
         .map_err(|error| error.to_string())?;
     let HeartbeatAnswer { worker, incarnation, boards } = answer;

@@ -1,6 +1,6 @@
 //! What clients are told over their sockets.
 
-use crate::farm::{Farm, until, wish};
+use crate::farm::{Farm, wish};
 use crate::worker::FakeWorker;
 use icefarm_core::wire::{Event, Position, events};
 use icefarm_net::ClientSocket;
@@ -80,19 +80,6 @@ async fn what_happened_while_a_client_was_away_waits_for_it() {
     let mut socket = farm.socket("ann", "s", Some(position)).await;
     let (end, position) = numbered(&mut socket, events::RESERVATION_END).await;
     assert_eq!((end.fields["lease"].as_u64(), position.unwrap().seq), (Some(2), 2));
-}
-
-#[tokio::test]
-async fn holders_are_told_of_an_unreachable_worker() {
-    let farm = Farm::on_tcp().await;
-    let worker = FakeWorker::join(&farm, "w", &["A"]).await;
-    let mut socket = farm.socket("ann", "s", None).await;
-    farm.post("/reserve", wish("ann", 1)).await.unwrap();
-    until(async || worker.serving("A").is_some()).await;
-    worker.hang(&["heartbeat"]);
-    let event = next(&mut socket, events::UNREACHABLE).await;
-    assert_eq!(event.fields["worker"].as_str(), Some("w"));
-    assert_eq!(farm.get("/v1/leases").await.unwrap().as_array().unwrap().len(), 1);
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop where it fails")]
 
 mod clients;
+mod crash;
 mod events;
 mod farm;
 mod http;

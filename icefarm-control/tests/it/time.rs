@@ -74,13 +74,16 @@ async fn a_lease_is_warned_about_and_expires_after_an_hour() {
 async fn a_living_socket_keeps_short_leases() {
     let (farm, _folder) = farm().await;
     let _worker = FakeWorker::join(&farm, "w", &["A"]).await;
-    let ears = Ears::open(&farm, "ann", "one").await;
+    let mut ears = Ears::open(&farm, "ann", "one").await;
     let mut short = wish("ann", 1);
     short["ttl_s"] = json!(60);
     short["instance"] = json!("one");
     farm.reserve(short).await.unwrap();
     sleep(Duration::from_secs(600)).await;
     assert_eq!(leases(&farm).await, 1);
+    while let Ok((_, event)) = ears.heard.try_recv() {
+        assert_ne!(event.event, events::ENDING_SOON, "it is renewed long before");
+    }
     // The process is killed: its boards are free within a minute or so.
     ears.reading.abort();
     sleep(Duration::from_secs(70)).await;
@@ -96,8 +99,9 @@ async fn a_lost_worker_costs_its_leases() {
     until(async || worker.serving("A").is_some()).await;
     worker.hang(&["heartbeat"]);
     let start = Instant::now();
-    let (at, _) = ears.hear(events::UNREACHABLE).await;
+    let (at, event) = ears.hear(events::UNREACHABLE).await;
     assert!(at - start < Duration::from_secs(20));
+    assert_eq!(event.fields["worker"].as_str(), Some("w"));
     assert_eq!(leases(&farm).await, 1);
     let (at, _) = ears.hear(events::FAILURE).await;
     let silent = (at - start).as_secs();
@@ -133,4 +137,24 @@ async fn a_restart_of_control_costs_nobody_a_board() {
     sleep(Duration::from_secs(60)).await;
     assert_eq!(leases(&farm).await, 1);
     assert_eq!(worker.serving("A").unwrap().0, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_hanging_worker_holds_up_no_other() {
+    let (farm, _folder) = farm().await;
+    let slow = FakeWorker::join(&farm, "slow", &["A", "B"]).await;
+    let quick = FakeWorker::join(&farm, "quick", &["C"]).await;
+    slow.hang(&["heartbeat", "reserve", "reboot"]);
+    until(async || {
+        let workers = farm.get("/v1/workers").await.unwrap();
+        workers[1]["reachable"] == false && workers[0]["reachable"] == true
+    })
+    .await;
+    assert_eq!(farm.available().await, 1, "nothing new is placed on it");
+    assert_eq!(farm.status("A").await.unwrap(), "offline");
+    let answer = farm.reserve(wish("ann", 1)).await.unwrap();
+    assert_eq!(answer.boards[0].serial.as_str(), "C");
+    until(async || quick.serving("C").is_some()).await;
+    slow.hang(&[]);
+    farm.until_available(2).await;
 }

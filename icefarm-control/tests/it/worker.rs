@@ -34,6 +34,7 @@ struct State {
     incarnation: String,
     boards: BTreeMap<String, BoardReport>,
     calls: Vec<String>,
+    heartbeats: u32,
     /// Paths that are never answered.
     hanging: BTreeSet<&'static str>,
     /// Paths that are answered by an error.
@@ -73,6 +74,7 @@ impl FakeWorker {
             incarnation: format!("{name}-1"),
             boards: boards.iter().map(|serial| ((*serial).to_owned(), board(serial))).collect(),
             calls: Vec::new(),
+            heartbeats: 0,
             hanging: BTreeSet::new(),
             failing: BTreeMap::new(),
             quiet: false,
@@ -162,6 +164,10 @@ impl FakeWorker {
         self.shared.state.lock().unwrap().calls.clone()
     }
 
+    pub(crate) fn heartbeats(&self) -> u32 {
+        self.shared.state.lock().unwrap().heartbeats
+    }
+
     pub(crate) fn serving(&self, serial: &str) -> Option<LeaseId> {
         let state = self.shared.state.lock().unwrap();
         state.boards.get(serial)?.lease.as_ref().map(|lease| lease.lease)
@@ -240,6 +246,7 @@ impl Shared {
             return Err(ErrorDetail::new(code, "the test wants it so"));
         }
         if path == "heartbeat" {
+            self.state.lock().unwrap().heartbeats += 1;
             let boards = self.state.lock().unwrap().boards.values().cloned().collect();
             let worker = self.name.parse().unwrap();
             let answer = HeartbeatAnswer { worker, incarnation: incarnation.into(), boards };
