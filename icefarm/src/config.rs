@@ -120,11 +120,7 @@ pub fn apply(mut command: Command, path: &Path) -> Result<Command, ConfigError> 
 ///
 /// # Errors
 /// As [`apply`].
-pub fn apply_to_role(
-    command: Command,
-    section: &str,
-    path: &Path,
-) -> Result<Command, ConfigError> {
+pub fn apply_to_role(command: Command, section: &str, path: &Path) -> Result<Command, ConfigError> {
     match load(path)?.get(section) {
         Some(values) => set_defaults(command, section, values, path),
         None => Ok(command),
@@ -233,9 +229,7 @@ mod tests {
             .subcommand(
                 Command::new("worker")
                     .arg(Arg::new("listen").long("listen").default_value("127.0.0.1:8081"))
-                    .arg(
-                        Arg::new("sim_serial").long("sim-serial").action(ArgAction::Append),
-                    )
+                    .arg(Arg::new("sim_serial").long("sim-serial").action(ArgAction::Append))
                     .arg(Arg::new("insecure").long("insecure").action(ArgAction::SetTrue)),
             )
             .subcommand(
@@ -254,7 +248,8 @@ mod tests {
 
     #[test]
     fn a_file_gives_defaults_and_flags_win() {
-        let text = "[worker]\nlisten = \"127.0.0.1:9\"\nsim-serial = [\"A\", \"B\"]\ninsecure = true";
+        let text =
+            "[worker]\nlisten = \"127.0.0.1:9\"\nsim-serial = [\"A\", \"B\"]\ninsecure = true";
         let matches = with_file(text, &["icefarm", "worker"]).unwrap();
         let worker = matches.subcommand_matches("worker").unwrap();
         assert_eq!(worker.get_one::<String>("listen").unwrap(), "127.0.0.1:9");
@@ -278,7 +273,9 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_named() {
         let error = with_file("[wroker]\nx = 1", &["icefarm", "worker"]).unwrap_err();
-        assert!(error.to_string().ends_with("no section [wroker]; sections: worker, devices, client"));
+        assert!(
+            error.to_string().ends_with("no section [wroker]; sections: worker, devices, client")
+        );
         let error = with_file("[worker]\nlsten = 1", &["icefarm", "worker"]).unwrap_err();
         assert!(error.to_string().contains("[worker] has no key `lsten`; keys: listen"));
         let error = with_file("[worker]\nlisten = [1]", &["icefarm", "worker"]).unwrap_err();

@@ -95,11 +95,13 @@ fn run(args: ControlArgs) -> Result<(), Fault> {
             config.serve.guard = config.serve.guard.allow_host(host)?;
         }
         let control = Control::builder().database(args.db).config(config).build()?;
-        serve::announce(listener.local_addr().map_err(|source| ServeError::Listen {
-            address: args.listen,
-            source,
-        })?);
-        control.run(listener, serve::signalled()).await?;
+        let signalled = serve::signalled()?;
+        serve::announce(
+            listener
+                .local_addr()
+                .map_err(|source| ServeError::Listen { address: args.listen, source })?,
+        );
+        control.run(listener, signalled).await?;
         Ok(())
     })
 }

@@ -11,13 +11,12 @@ use std::process::ExitCode;
 /// The exit code, once the user was told.
 pub(crate) fn parse<A: Args>(role: &'static str, about: &'static str) -> Result<A, ExitCode> {
     let args: Vec<OsString> = std::env::args_os().collect();
-    let mut command = A::augment_args(Command::new(role).about(about)).arg(
-        clap::Arg::new("config")
-            .long("config")
-            .env("ICEFARM_CONFIG")
-            .value_name("FILE")
-            .help("Take defaults from the section of this TOML file that is named after the role"),
-    );
+    let mut command =
+        A::augment_args(Command::new(role).about(about)).arg(
+            clap::Arg::new("config").long("config").env("ICEFARM_CONFIG").value_name("FILE").help(
+                "Take defaults from the section of this TOML file that is named after the role",
+            ),
+        );
     if let Some(path) = config::requested(&args) {
         command = config::apply_to_role(command, role, &path).map_err(|error| {
             complain(&error.to_string());

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::pin::pin;
 use tokio::net::TcpListener;
 
 /// Why a server could not run.
@@ -18,13 +19,13 @@ pub(crate) enum ServeError {
          the network itself keeps strangers out"
     )]
     Open { address: SocketAddr },
+    /// The system refuses to tell of signals.
+    #[error("signals cannot be received: {0}")]
+    Signals(std::io::Error),
 }
 
 /// Binds the address. Only loopback is taken without `insecure`.
-pub(crate) async fn listen(
-    address: SocketAddr,
-    insecure: bool,
-) -> Result<TcpListener, ServeError> {
+pub(crate) async fn listen(address: SocketAddr, insecure: bool) -> Result<TcpListener, ServeError> {
     if !address.ip().is_loopback() && !insecure {
         return Err(ServeError::Open { address });
     }
@@ -38,24 +39,17 @@ pub(crate) fn announce(address: SocketAddr) {
     let _ = writeln!(out, "listening on http://{address}").and_then(|()| out.flush());
 }
 
-/// Ends with the first Ctrl-C or SIGTERM.
-pub(crate) async fn signalled() {
-    let interrupt = tokio::signal::ctrl_c();
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = interrupt => {}
-                _ = terminate.recv() => {}
-            }
-            return;
-        }
-    }
-    // Without a handler the signal ends the program by itself, which is what it asks for.
-    if interrupt.await.is_err() {
-        std::future::pending::<()>().await;
-    }
+/// From now on Ctrl-C and SIGTERM are the program's to deal with: the future ends with the first
+/// of them. To be called within a runtime, before anybody is told that the program is there.
+pub(crate) fn signalled() -> Result<impl Future<Output = ()> + Send, ServeError> {
+    use futures::future::select;
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
+    Ok(async move {
+        let (interrupted, terminated) = (pin!(interrupt.recv()), pin!(terminate.recv()));
+        select(interrupted, terminated).await;
+    })
 }
 
 /// Where logs go, and how much of them.

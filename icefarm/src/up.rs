@@ -64,9 +64,7 @@ fn run(args: &UpArgs) -> Result<(), Fault> {
     let runtime = tokio::runtime::Runtime::new().map_err(Fault::Runtime)?;
     runtime.block_on(async {
         let address_of = |listener: &tokio::net::TcpListener, asked: SocketAddr| {
-            listener
-                .local_addr()
-                .map_err(|source| ServeError::Listen { address: asked, source })
+            listener.local_addr().map_err(|source| ServeError::Listen { address: asked, source })
         };
         let control_listener = serve::listen(args.listen, false).await?;
         let control_address = address_of(&control_listener, args.listen)?;
@@ -90,6 +88,7 @@ fn run(args: &UpArgs) -> Result<(), Fault> {
             insecure: false,
         })?;
 
+        let signalled = serve::signalled()?;
         serve::announce(control_address);
         let (stop, stopped) = tokio::sync::watch::channel(false);
         let wait = |mut stopped: tokio::sync::watch::Receiver<bool>| async move {
@@ -98,7 +97,9 @@ fn run(args: &UpArgs) -> Result<(), Fault> {
         };
         let servers = async {
             tokio::try_join!(
-                async { control.run(control_listener, wait(stopped.clone())).await.map_err(Fault::from) },
+                async {
+                    control.run(control_listener, wait(stopped.clone())).await.map_err(Fault::from)
+                },
                 async {
                     worker
                         .run(worker_listener, wait(stopped.clone()))
@@ -108,7 +109,7 @@ fn run(args: &UpArgs) -> Result<(), Fault> {
             )
         };
         let signal = async {
-            serve::signalled().await;
+            signalled.await;
             stop.send_replace(true);
         };
         let (outcome, ()) = tokio::join!(

@@ -131,8 +131,9 @@ fn run(args: WorkerArgs) -> Result<(), Fault> {
             .local_addr()
             .map_err(|source| ServeError::Listen { address: args.listen, source })?;
         let worker = build(&args)?;
+        let signalled = serve::signalled()?;
         serve::announce(address);
-        worker.run(listener, serve::signalled()).await?;
+        worker.run(listener, signalled).await?;
         Ok(())
     })
 }
@@ -143,10 +144,8 @@ pub(crate) fn build(args: &WorkerArgs) -> Result<Worker, Fault> {
         return Err(Fault::NoBoards);
     }
     let name = WorkerName::new(args.name.clone().unwrap_or_else(serve::host_name))?;
-    let mut bus = VirtualBus::builder()
-        .seed(name.as_str())
-        .boards(args.sim as usize)
-        .speed(args.sim_speed);
+    let mut bus =
+        VirtualBus::builder().seed(name.as_str()).boards(args.sim as usize).speed(args.sim_speed);
     for serial in &args.sim_serial {
         bus = bus.serial(Serial::new(serial.as_str())?);
     }

@@ -80,9 +80,8 @@ async fn the_samples_of_the_protocol_work_literally() {
     assert_eq!(next(&mut board).await, serde_json::from_str::<Value>(EVENT).unwrap());
 }
 
-type Socket = tokio_tungstenite::WebSocketStream<
-    tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>,
->;
+type Socket =
+    tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
 
 /// The next frame of text.
 async fn next(socket: &mut Socket) -> Value {

@@ -60,7 +60,12 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct ClientArgs {
     /// Where the control server listens.
-    #[arg(long, env = "ICEFARM_CONTROL", value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    #[arg(
+        long,
+        env = "ICEFARM_CONTROL",
+        value_name = "URL",
+        default_value = "http://127.0.0.1:8080"
+    )]
     pub(crate) control: String,
 
     /// Who you are: reservations belong to this name. USER@HOST if absent.

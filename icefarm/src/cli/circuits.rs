@@ -86,9 +86,8 @@ mod tests {
             std::fs::write(at(name), name).unwrap();
         }
         std::fs::write(at("list"), "# best of the day\n\nb.bin\nnotes.txt\n").unwrap();
-        let names = |args: &[String]| {
-            read(args).unwrap().into_iter().map(|c| c.name).collect::<Vec<_>>()
-        };
+        let names =
+            |args: &[String]| read(args).unwrap().into_iter().map(|c| c.name).collect::<Vec<_>>();
         assert_eq!(names(&[at("")]), [at("a.bin"), at("b.bin")]);
         assert_eq!(names(&[format!("@{}", at("list"))]), [at("b.bin"), at("notes.txt")]);
         assert_eq!(read(&[at("a.bin")]).unwrap()[0].bytes, b"a.bin");

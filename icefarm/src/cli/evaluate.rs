@@ -26,6 +26,8 @@ enum Fault {
     #[error(transparent)]
     Pair(#[from] pairs::PairError),
     #[error(transparent)]
+    Serve(#[from] serve::ServeError),
+    #[error(transparent)]
     Client(#[from] ClientError),
     #[error("the runtime cannot be started: {0}")]
     Runtime(std::io::Error),
@@ -59,12 +61,15 @@ fn run(args: &EvaluateArgs) -> Result<End, Fault> {
     let kind_args = pairs::object(&args.args)?;
     let runtime = tokio::runtime::Runtime::new().map_err(Fault::Runtime)?;
     runtime.block_on(async {
-        let client =
-            Client::builder(&args.client.control).name(client::name(&args.client)).connect().await?;
+        let signalled = serve::signalled()?;
+        let client = Client::builder(&args.client.control)
+            .name(client::name(&args.client))
+            .connect()
+            .await?;
         let work = measure(&client, args, circuits, kind_args);
         let end = tokio::select! {
             end = work => end,
-            () = serve::signalled() => Ok(End::Interrupted),
+            () = signalled => Ok(End::Interrupted),
         };
         // The boards are given back whatever became of the work, and its own fault comes first.
         let closed = client.close().await;

@@ -33,8 +33,12 @@ impl Table {
         let widths: Vec<usize> = (0..columns).map(width).collect();
         let numeric: Vec<bool> = (0..columns)
             .map(|column| {
-                let mut cells =
-                    self.rows.iter().map(|row| cell(row, column)).filter(|c| !c.is_empty()).peekable();
+                let mut cells = self
+                    .rows
+                    .iter()
+                    .map(|row| cell(row, column))
+                    .filter(|c| !c.is_empty())
+                    .peekable();
                 cells.peek().is_some() && cells.all(|text| text.parse::<f64>().is_ok())
             })
             .collect();
@@ -78,7 +82,10 @@ mod tests {
         let mut table = Table::new(["circuit", "pulses"]);
         table.row(["a.bin", "2000"]);
         table.row(["longer.bin", "12"]);
-        assert_eq!(table.render(false), "circuit     pulses\na.bin         2000\nlonger.bin      12\n");
+        assert_eq!(
+            table.render(false),
+            "circuit     pulses\na.bin         2000\nlonger.bin      12\n"
+        );
     }
 
     #[test]

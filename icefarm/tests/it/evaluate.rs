@@ -13,7 +13,13 @@ fn every_circuit_is_counted_on_each_board() {
     let farm = Farm::start(3);
     let circuits = [circuit("pulses_1000.bin"), circuit("pulses_12345.bin")];
     let output = run(&[
-        "evaluate", &circuits[0], &circuits[1], "--boards", "2", "--json", "--control",
+        "evaluate",
+        &circuits[0],
+        &circuits[1],
+        "--boards",
+        "2",
+        "--json",
+        "--control",
         &farm.control.url,
     ]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
@@ -41,7 +47,14 @@ fn any_board_takes_each_circuit_once() {
     std::fs::write(list.path(), format!("{one}\n").repeat(20)).unwrap();
     let list = format!("@{}", list.path().display());
     let output = run(&[
-        "evaluate", &list, "--boards", "2", "--place", "any", "--json", "--control",
+        "evaluate",
+        &list,
+        "--boards",
+        "2",
+        "--place",
+        "any",
+        "--json",
+        "--control",
         &farm.control.url,
     ]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
@@ -69,7 +82,14 @@ fn what_cannot_be_measured_is_refused_by_name_and_the_rest_is_read() {
     let ring = circuit("ring_oscillator.bin");
     let good = circuit("pulses_1000.bin");
     let output = icefarm(&[
-        "evaluate", &truncated, &corrupt, &ring, &good, "--json", "--control", &farm.control.url,
+        "evaluate",
+        &truncated,
+        &corrupt,
+        &ring,
+        &good,
+        "--json",
+        "--control",
+        &farm.control.url,
     ])
     .output()
     .unwrap();

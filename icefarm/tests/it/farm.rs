@@ -18,6 +18,7 @@ pub fn icefarm(args: &[&str]) -> Command {
             command.env_remove(key);
         }
     }
+    command.env("ICEFARM_LOG", "warn");
     command
 }
 
@@ -98,8 +99,17 @@ impl Farm {
 pub fn worker(control: &str, boards: u32) -> Server {
     let boards = boards.to_string();
     Server::start(&[
-        "worker", "--listen", "127.0.0.1:0", "--control", control, "--name", "bench", "--sim",
-        &boards, "--sim-speed", "50",
+        "worker",
+        "--listen",
+        "127.0.0.1:0",
+        "--control",
+        control,
+        "--name",
+        "bench",
+        "--sim",
+        &boards,
+        "--sim-speed",
+        "50",
     ])
 }
 

@@ -18,8 +18,7 @@ impl Readings {
     }
 
     pub(super) fn table(mut self) -> Table {
-        self.outcomes
-            .sort_by(|a, b| (&a.circuit, a.serial()).cmp(&(&b.circuit, b.serial())));
+        self.outcomes.sort_by(|a, b| (&a.circuit, a.serial()).cmp(&(&b.circuit, b.serial())));
         let columns: BTreeSet<String> = self
             .outcomes
             .iter()
@@ -43,9 +42,11 @@ impl Readings {
                 _ => String::new(),
             });
             let simulated = provenance.simulated == Some(true) && outcome.reading().is_some();
-            row.push(complaint(outcome).unwrap_or_else(|| {
-                if simulated { "simulated".to_owned() } else { String::new() }
-            }));
+            row.push(
+                complaint(outcome).unwrap_or_else(|| {
+                    if simulated { "simulated".to_owned() } else { String::new() }
+                }),
+            );
             table.row(row);
         }
         table
@@ -61,10 +62,9 @@ fn window(us: u64) -> String {
 /// The plain parts of a reading with their names. A reading that is no object is one part.
 fn parts(reading: &Value) -> Vec<(String, String)> {
     match reading {
-        Value::Object(object) => object
-            .iter()
-            .filter_map(|(key, value)| Some((key.clone(), plain(value)?)))
-            .collect(),
+        Value::Object(object) => {
+            object.iter().filter_map(|(key, value)| Some((key.clone(), plain(value)?))).collect()
+        }
         other => plain(other).map(|text| ("reading".to_owned(), text)).into_iter().collect(),
     }
 }
