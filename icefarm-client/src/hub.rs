@@ -38,6 +38,7 @@ struct Inner {
     reach: BTreeMap<Arc<str>, Reach>,
     followers: Vec<mpsc::UnboundedSender<Notice>>,
     streams: Vec<mpsc::UnboundedSender<ClientEvent>>,
+    closed: bool,
 }
 
 pub(crate) struct Hub {
@@ -118,19 +119,24 @@ impl Hub {
     }
 
     /// Follows everything from now on, and tells how it is now.
-    pub(crate) fn follow(&self, serials: &[Serial]) -> Followed {
+    pub(crate) fn follow<'a>(&self, serials: impl IntoIterator<Item = &'a Serial>) -> Followed {
         let (sender, notices) = mpsc::unbounded_channel();
         let mut inner = self.lock();
-        inner.followers.push(sender);
+        if !inner.closed {
+            inner.followers.push(sender);
+        }
         let found = |serial: &Serial| Some((serial.clone(), inner.book.get(serial)?.clone()));
-        let boards = serials.iter().filter_map(found).collect();
+        let boards = serials.into_iter().filter_map(found).collect();
         Followed { notices, boards, reach: inner.reach.clone() }
     }
 
     /// All events from now on.
     pub(crate) fn stream(&self) -> mpsc::UnboundedReceiver<ClientEvent> {
         let (sender, events) = mpsc::unbounded_channel();
-        self.lock().streams.push(sender);
+        let mut inner = self.lock();
+        if !inner.closed {
+            inner.streams.push(sender);
+        }
         events
     }
 
@@ -180,6 +186,7 @@ impl Hub {
     /// Lets go of everybody who follows: nothing more will come.
     pub(crate) fn close(&self) {
         let mut inner = self.lock();
+        inner.closed = true;
         inner.followers.clear();
         inner.streams.clear();
         drop(inner);

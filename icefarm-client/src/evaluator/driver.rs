@@ -9,7 +9,7 @@ use crate::hub::{Followed, Notice, Reach};
 use crate::loss::{Loss, codes};
 use crate::outstanding::CommandFailure;
 use icefarm_core::evaluation::{EVALUATE, Evaluated, Outcome, Provenance, RESULTS};
-use icefarm_core::wire::{ClientFrame, ErrorCode};
+use icefarm_core::wire::{ClientFrame, ErrorCode, GrantedBoard};
 use icefarm_core::{EvaluationId, Kind, LeaseId, Object, Serial, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -44,21 +44,32 @@ pub(super) struct Driver<K: Evaluation> {
 }
 
 impl<K: Evaluation> Driver<K> {
-    pub(super) fn new(client: Arc<Inner>, kind: Kind, serials: &[Serial], limits: Limits) -> Self {
-        let Followed { notices, boards, reach } = client.hub.follow(serials);
+    pub(super) fn new(
+        client: Arc<Inner>,
+        kind: Kind,
+        granted: &[GrantedBoard],
+        limits: Limits,
+    ) -> Self {
+        let leases: BTreeMap<Serial, LeaseId> =
+            granted.iter().map(|board| (board.serial.clone(), board.lease)).collect();
+        let Followed { notices, boards, reach } = client.hub.follow(leases.keys());
         let mut driver = Self {
             client,
             kind,
-            leases: boards.iter().map(|(serial, held)| (serial.clone(), held.lease)).collect(),
+            leases,
             schedule: Schedule::new(limits),
             started: Instant::now(),
             notices,
             not_taken: mpsc::unbounded_channel(),
         };
         let now = driver.now();
-        for (serial, Held { url, phase, .. }) in boards {
+        for (serial, Held { url, lease, phase }) in boards {
             driver.schedule.add_board(now, serial.clone(), url);
             match phase {
+                _ if driver.leases.get(&serial) != Some(&lease) => {
+                    let reason = format!("the lease on {serial} is over: there is a later one");
+                    driver.schedule.lost(&serial, Loss::new(codes::LEASE_ENDED, reason));
+                }
                 Phase::Initializing => {}
                 Phase::Ready => driver.schedule.initialized(now, &serial),
                 Phase::Lost(loss) => driver.schedule.lost(&serial, loss),
@@ -171,7 +182,9 @@ impl<K: Evaluation> Driver<K> {
             Verdict::Deliver(settled) => match told {
                 Told::Outcome(evaluated) => {
                     let mut evaluated = *evaluated;
-                    evaluated.provenance.attempt = settled.attempt;
+                    // The state counts its own tries on one board; here the boards count.
+                    let here = evaluated.provenance.attempt.max(1);
+                    evaluated.provenance.attempt = settled.attempt.saturating_add(here - 1);
                     deliver(&settled, evaluated);
                 }
                 Told::Unreadable { reason, .. } => {
@@ -199,14 +212,14 @@ impl<K: Evaluation> Driver<K> {
                 let loss = Loss::new(detail.code.as_str(), detail.message);
                 self.schedule.refused(&serial, &id, loss);
             }
-            // The board or its worker is lost, which the schedule is told by itself.
-            CommandFailure::Lost(_) => {}
+            CommandFailure::Lost(loss) => self.schedule.refused(&serial, &id, loss),
         }
     }
 
     /// Does what the schedule says.
     fn act(&mut self) {
         let now = self.now();
+        self.schedule.forget(Sink::is_closed);
         for effect in self.schedule.fill(now) {
             match effect {
                 Effect::Send { worker, serials, id, circuit } => {

@@ -14,7 +14,7 @@ use crate::error::ClientError;
 use crate::reservation::Reservation;
 use driver::{Driver, Submission};
 use futures::{Stream, StreamExt as _, stream};
-use icefarm_core::{Kind, Serial};
+use icefarm_core::Kind;
 use schedule::Limits;
 use std::fmt;
 use std::marker::PhantomData;
@@ -75,7 +75,7 @@ impl EvaluatorOptions {
 /// and connections; each comes as soon as it is known. Circuits that no board can answer any more
 /// come out as `Failed` with the reason.
 ///
-/// Dropping the evaluator or an [`Outcomes`] does not stop what boards have been given.
+/// What waits for a dropped [`Outcomes`] is forgotten; boards still finish what they were given.
 pub struct Evaluator<K: Evaluation> {
     submissions: mpsc::Sender<Submission<K::Reading>>,
     kind: Kind,
@@ -130,8 +130,8 @@ impl<K: Evaluation> Evaluator<K> {
             silence: options.silence,
             patience: options.patience,
         };
-        let serials: Vec<Serial> = reservation.serials();
-        let driver = Driver::<K>::new(client.inner().clone(), kind.clone(), &serials, limits);
+        let boards = reservation.boards();
+        let driver = Driver::<K>::new(client.inner().clone(), kind.clone(), boards, limits);
         // One at a time: what waits, waits where it comes from.
         let (submissions, receiver) = mpsc::channel(1);
         tokio::spawn(driver.run(receiver));

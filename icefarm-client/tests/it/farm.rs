@@ -2,17 +2,17 @@
 
 use futures::future::BoxFuture;
 use icefarm_client::{Bounds, Client, ClientBuilder, Reservation, ReserveOptions};
-use icefarm_core::wire::{ClientFrame, ErrorDetail, Event, ServerFrame};
+use icefarm_core::wire::{ClientFrame, ErrorDetail, Event, Position, ServerFrame};
 use icefarm_core::{ClientName, Object, Serial, Value};
 use icefarm_net::{
-    Answer, ApiError, BodyLimits, Caller, Hub, HubConfig, MemoryJournal, ServeOptions,
-    SocketRequest, SocketService,
+    Answer, ApiError, BodyLimits, Caller, Hub, HubConfig, Journal, ServeOptions, SocketRequest,
+    SocketService, Trimmed,
 };
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use warp::Filter;
 
@@ -89,12 +89,29 @@ impl SocketService for Commands {
     }
 }
 
+/// Keeps nothing but how far the events are done with.
+struct Trims(watch::Sender<u64>);
+
+impl Journal for Trims {
+    fn open(&self, _: &ClientName) -> Position {
+        static EPOCHS: AtomicU64 = AtomicU64::new(0);
+        let epoch = format!("epoch {}", EPOCHS.fetch_add(1, Ordering::Relaxed)).into();
+        Position { epoch, seq: 0 }
+    }
+
+    fn trimmed(&self, _: &ClientName, gone: Trimmed) {
+        self.0.send_if_modified(|done| std::mem::replace(done, gone.done.max(*done)) < gone.done);
+    }
+}
+
 /// A server on a port of its own: control or a worker.
 pub(crate) struct Server {
     pub(crate) url: String,
     pub(crate) hub: Hub,
     pub(crate) calls: mpsc::UnboundedReceiver<Call>,
     pub(crate) commands: mpsc::UnboundedReceiver<Command>,
+    /// The number of the last event that all subscribers have acknowledged.
+    pub(crate) done: watch::Receiver<u64>,
     stop: Option<oneshot::Sender<()>>,
     serving: Option<JoinHandle<()>>,
 }
@@ -116,9 +133,9 @@ impl Server {
     }
 
     async fn at(address: &str) -> Self {
-        static EPOCHS: AtomicU64 = AtomicU64::new(0);
-        let epoch = || format!("epoch {}", EPOCHS.fetch_add(1, Ordering::Relaxed)).into();
-        let hub = Hub::new(HubConfig::default(), Arc::new(MemoryJournal::new(epoch)));
+        let (trimmed, done) = watch::channel(0);
+        let journal = Trims(trimmed);
+        let hub = Hub::new(HubConfig::default(), Arc::new(journal));
         let (call, calls) = mpsc::unbounded_channel();
         let (command, commands) = mpsc::unbounded_channel();
         let service: Arc<dyn SocketService> = Arc::new(Commands(command));
@@ -148,7 +165,7 @@ impl Server {
         let service = warp::service(routes);
         let serving = icefarm_net::serve(listener, service, ServeOptions::default(), stopped);
         let serving = Some(tokio::spawn(serving));
-        Self { url, hub, calls, commands, stop: Some(stop), serving }
+        Self { url, hub, calls, commands, done, stop: Some(stop), serving }
     }
 
     /// Publishes one event of a board.

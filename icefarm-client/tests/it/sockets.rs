@@ -131,6 +131,47 @@ async fn every_handler_gets_every_event_in_order() {
     drop(client);
 }
 
+struct Slow {
+    begun: mpsc::UnboundedSender<()>,
+    go_on: Arc<tokio::sync::Semaphore>,
+}
+
+#[register]
+impl Slow {
+    #[register("results")]
+    async fn results(&mut self) {
+        let _ = self.begun.send(());
+        self.go_on.acquire().await.expect("it is never closed").forget();
+    }
+}
+
+#[tokio::test]
+async fn an_event_is_acknowledged_after_its_handlers_have_run() {
+    let (mut control, mut worker, network) =
+        (Server::start().await, Server::start().await, Network::new());
+    let (begun, mut begins) = mpsc::unbounded_channel();
+    let go_on = Arc::new(tokio::sync::Semaphore::new(0));
+    let handler = Slow { begun, go_on: go_on.clone() };
+    let client = builder(&control, &network).handler(handler).connect().await.unwrap();
+    let (reservation, ()) = tokio::join!(client.reserve(ReserveOptions::new(1, "k")), async {
+        control.call("/reserve").await.answer(granted(&[("A", &worker.url)]));
+    });
+    worker.tell("A", Event::new("initialized"));
+    reservation.unwrap().initialized(SOON).await.unwrap();
+    worker.tell("A", Event::new("results"));
+    begins.recv().await.unwrap();
+    // Whatever was acknowledged before this command has arrived before its answer. It also shows
+    // that a slow handler keeps nothing from being answered.
+    let a = serial("A");
+    let (answer, ()) = tokio::join!(client.command(&a, "e", ()), async {
+        worker.command().await.answer(|_| Ok(Value::Null));
+    });
+    answer.unwrap();
+    assert!(*worker.done.borrow() < 2, "the second event is not done");
+    go_on.add_permits(1);
+    worker.done.wait_for(|done| *done == 2).await.unwrap();
+}
+
 #[tokio::test]
 async fn after_a_break_every_event_comes_once() {
     let farm = Farm::with(&[("A", 0)]).await;
@@ -223,4 +264,67 @@ async fn a_worker_that_stays_away_fails_what_waits_for_it() {
     worker.tell("B", Event::new("initialized"));
     events.next().await.unwrap();
     client.wait_initialized(&[b], SOON).await.unwrap();
+}
+
+#[tokio::test]
+async fn leases_are_looked_up_when_events_of_control_may_be_missing() {
+    let mut farm = Farm::with(&[("A", 0), ("B", 0)]).await;
+    farm.control.restart(&farm.network).await;
+    let lease = json!({
+        "lease": 2, "serial": "B", "client": "me", "kind": "k", "reservation": "r",
+        "since": "2026-11-22T20:15:00.000Z", "expires_in_ms": 1
+    });
+    let board = |serial: &str, lease: serde_json::Value| {
+        json!({
+            "serial": serial, "worker": "w", "status": "reserved", "simulated": true,
+            "lease": lease
+        })
+    };
+    let boards = json!([board("A", json!(null)), board("B", lease)]);
+    farm.control.call("/v1/boards").await.answer(boards);
+    let (a, b) = (serial("A"), serial("B"));
+    // `A` was ended while nobody could be told.
+    let lost = loop {
+        match farm.client.wait_initialized(std::slice::from_ref(&a), SOON).await {
+            Ok(()) => tokio::task::yield_now().await,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(lost, ClientError::BoardLost { .. }), "{lost:?}");
+    farm.client.wait_initialized(&[b], SOON).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_evaluator_of_an_ended_reservation_does_not_use_a_later_lease() {
+    let mut farm = Farm::with(&[("A", 0)]).await;
+    let a = serial("A");
+    let (ended, ()) = tokio::join!(farm.client.end(std::slice::from_ref(&a)), async {
+        farm.control.call("/end").await.answer(json!(["A"]));
+    });
+    ended.unwrap();
+    let options = ReserveOptions::new(1, "k");
+    let (reservation, ()) = tokio::join!(farm.client.reserve(options), async {
+        let mut answer = granted(&[("A", &farm.workers[0].url)]);
+        answer["boards"][0]["lease"] = 5.into();
+        farm.control.call("/reserve").await.answer(answer);
+    });
+    farm.workers[0].tell("A", Event::new("initialized").with("lease", 5));
+    reservation.unwrap().initialized(SOON).await.unwrap();
+    let evaluator = Evaluator::<Untyped>::new(&farm.client, &farm.reservation).unwrap();
+    let mut outcomes = evaluator.submit(("c", vec![1]), Placement::Each).await;
+    let outcome = outcomes.next().await.unwrap().evaluated.outcome;
+    let Outcome::Failed { code, .. } = outcome else { panic!("{outcome:?}") };
+    assert_eq!(code, codes::LEASE_ENDED);
+}
+
+#[tokio::test]
+async fn the_stream_of_events_ends_with_the_client() {
+    let mut farm = Farm::with(&[("A", 0)]).await;
+    let events = farm.client.events();
+    let (closed, ()) = tokio::join!(farm.client.clone().close(), async {
+        farm.control.call("/endall").await.answer(json!(["A"]));
+    });
+    closed.unwrap();
+    events.for_each(async |_| ()).await;
+    assert!(farm.client.events().next().await.is_none());
 }

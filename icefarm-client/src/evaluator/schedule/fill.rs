@@ -7,11 +7,10 @@
 //! - A board that idles while another still has a moving circuit in waiting gets a copy of it: the
 //!   first outcome counts.
 
-use super::{Effect, Schedule, TaskId, Upload};
+use super::{Board, Effect, Schedule, TaskId};
 use icefarm_core::Serial;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 impl<J: Clone> Schedule<J> {
@@ -27,20 +26,20 @@ impl<J: Clone> Schedule<J> {
             .map(|(serial, _)| serial.clone())
             .collect();
         loop {
-            hungry.retain(|serial| self.load(serial) < self.limits.credits);
-            let pinned = self.oldest_pinned(&hungry);
-            let moving = self.oldest_moving(&hungry);
-            match (pinned, moving) {
-                (Some((task, _)), Some((mover, target))) if mover < task => {
-                    self.give(now, mover, vec![target]);
-                }
-                (Some((task, serial)), _) => self.give_shared(now, task, &serial),
-                (None, Some((mover, target))) => self.give(now, mover, vec![target]),
+            let given = match (self.oldest_pinned(&hungry), self.oldest_moving(&hungry)) {
+                (Some((task, _)), Some((mover, target))) if mover < task => vec![(mover, target)],
+                (Some((task, serial)), _) => self.shared(task, &serial),
+                (None, Some((mover, target))) => vec![(mover, target)],
                 (None, None) => break,
+            };
+            for serial in self.give(now, given) {
+                if self.load(&serial) >= self.limits.credits {
+                    hungry.remove(&serial);
+                }
             }
         }
         while let Some((task, idle)) = self.copy_for_an_idle_board() {
-            self.give(now, task, vec![idle]);
+            self.give(now, vec![(task, idle)]);
         }
         std::mem::take(&mut self.effects)
     }
@@ -91,66 +90,49 @@ impl<J: Clone> Schedule<J> {
                 .all(|(other, board)| board.hopeless().is_some() || task.tried.contains(other))
     }
 
-    /// Gives a pinned task to its board, and its siblings to the boards of the same worker that
+    /// The tasks that go out with this one: the same circuit for boards of the same worker that
     /// have it next and can take it.
-    fn give_shared(&mut self, now: Duration, task: TaskId, serial: &Serial) {
-        let Some(id) = self.tasks.get(&task).map(|task| task.id.clone()) else { return };
-        let Some(worker) = self.boards.get(serial).map(|board| board.worker.clone()) else {
-            return;
+    fn shared(&self, task: TaskId, serial: &Serial) -> Vec<(TaskId, Serial)> {
+        let (Some(task), Some(board)) = (self.tasks.get(&task), self.boards.get(serial)) else {
+            return Vec::new();
         };
-        let siblings: Vec<(TaskId, Serial)> = self
-            .boards
-            .iter()
-            .filter(|(_, board)| {
-                board.worker == worker
-                    && board.is_ready()
-                    && board.in_flight.len() < self.limits.credits
-            })
-            .filter_map(|(other, board)| Some((*board.queue.first()?, other.clone())))
-            .filter(|(head, _)| self.tasks.get(head).is_some_and(|task| task.id == id))
-            .collect();
-        let mut circuit = None;
-        for (task, serial) in &siblings {
-            circuit = self.hand_over(now, *task, serial).or(circuit);
-        }
-        let serials = siblings.into_iter().map(|(_, serial)| serial).collect();
-        if let Some(circuit) = circuit {
-            self.effects.push(Effect::Send { worker, serials, id, circuit });
-        }
+        let takes = |other: &Board| {
+            let room = other.in_flight.len() < self.limits.credits;
+            other.worker == board.worker && other.is_ready() && room
+        };
+        let others = self.boards.iter().filter(|(_, other)| takes(other));
+        others
+            .filter_map(|(serial, other)| Some((*other.queue.first()?, serial.clone())))
+            .filter(|(head, _)| self.tasks.get(head).is_some_and(|head| head.id == task.id))
+            .collect()
     }
 
-    fn give(&mut self, now: Duration, task_id: TaskId, serials: Vec<Serial>) {
-        let Some(id) = self.tasks.get(&task_id).map(|task| task.id.clone()) else { return };
-        for serial in serials {
-            let circuit = self.hand_over(now, task_id, &serial);
-            let worker = self.boards.get(&serial).map(|board| board.worker.clone());
-            if let (Some(circuit), Some(worker)) = (circuit, worker) {
-                let (id, serials) = (id.clone(), vec![serial]);
-                self.effects.push(Effect::Send { worker, serials, id, circuit });
+    /// Gives tasks of one circuit to boards of one worker. Returns the boards.
+    fn give(&mut self, now: Duration, tasks: Vec<(TaskId, Serial)>) -> Vec<Serial> {
+        let mut upload = None;
+        for (task_id, serial) in &tasks {
+            let (Some(board), Some(task)) =
+                (self.boards.get_mut(serial), self.tasks.get_mut(task_id))
+            else {
+                continue;
+            };
+            board.queue.remove(task_id);
+            self.moving.remove(task_id);
+            if board.in_flight.is_empty() {
+                board.since = now;
             }
+            // A copy that came back to the same board is in its list already.
+            board.in_flight.retain(|id| *id != task.id);
+            board.in_flight.push(task.id.clone());
+            task.tried.push(serial.clone());
+            task.live.push(serial.clone());
+            upload = Some((board.worker.clone(), task.id.clone(), task.circuit.clone()));
         }
-    }
-
-    /// Books a task on a board.
-    fn hand_over(
-        &mut self,
-        now: Duration,
-        task_id: TaskId,
-        serial: &Serial,
-    ) -> Option<Arc<Upload>> {
-        let board = self.boards.get_mut(serial)?;
-        let task = self.tasks.get_mut(&task_id)?;
-        board.queue.remove(&task_id);
-        self.moving.remove(&task_id);
-        if board.in_flight.is_empty() {
-            board.since = now;
+        let serials: Vec<Serial> = tasks.into_iter().map(|(_, serial)| serial).collect();
+        if let Some((worker, id, circuit)) = upload {
+            self.effects.push(Effect::Send { worker, serials: serials.clone(), id, circuit });
         }
-        // A copy that came back to the same board is in its list already.
-        board.in_flight.retain(|id| *id != task.id);
-        board.in_flight.push(task.id.clone());
-        task.tried.push(serial.clone());
-        task.live.push(serial.clone());
-        Some(task.circuit.clone())
+        serials
     }
 
     /// What an idle board could take from another: the last that the other will come to, and what

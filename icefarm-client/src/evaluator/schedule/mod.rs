@@ -205,6 +205,18 @@ impl<J: Clone> Schedule<J> {
         }
     }
 
+    /// Forgets circuits that no board has and that nobody wants any more.
+    pub(crate) fn forget(&mut self, is_unwanted: impl Fn(&J) -> bool) {
+        let queued = self.boards.values().flat_map(|board| &board.queue).chain(&self.moving);
+        let unwanted: Vec<TaskId> = queued
+            .filter(|task| self.tasks.get(task).is_some_and(|task| is_unwanted(&task.job)))
+            .copied()
+            .collect();
+        for task in unwanted {
+            self.close(task);
+        }
+    }
+
     /// A board answered for an evaluation. `gave_up` says that the board could not finish the job
     /// though the circuit may be sound: then a moving circuit is tried elsewhere.
     pub(crate) fn outcome(

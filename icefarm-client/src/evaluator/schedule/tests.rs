@@ -233,6 +233,21 @@ fn a_refused_command_fails_a_pinned_circuit_and_moves_another() {
 }
 
 #[test]
+fn what_nobody_waits_for_is_not_given_to_boards() {
+    let mut farm = farm(&["w"]);
+    submit(&mut farm, 0, 6, Places::Each);
+    submit(&mut farm, 6, 2, Places::Any);
+    farm.fill(at(0));
+    farm.forget(|job| *job != 5);
+    for id in ["0", "1", "2", "3"] {
+        assert!(answer(&mut farm, "A", id).is_some(), "the board has it");
+    }
+    assert_eq!(sent(&farm.fill(at(1))), [("5".to_owned(), vec!["A".to_owned()])]);
+    assert_eq!(answer(&mut farm, "A", "5"), Some(5));
+    assert!(farm.is_idle());
+}
+
+#[test]
 fn an_overloaded_board_rests_and_goes_on_until_patience_ends() {
     let mut farm = farm(&["w"]);
     submit(&mut farm, 0, 1, Places::Each);
