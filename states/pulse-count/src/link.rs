@@ -139,3 +139,123 @@ fn some(buffer: &[u8], read: usize) -> io::Result<&[u8]> {
     }
     Ok(&buffer[..read])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::BITSTREAM_BYTES;
+    use tokio::io::{DuplexStream, duplex};
+
+    const CIRCUIT: [u8; BITSTREAM_BYTES] = [7; BITSTREAM_BYTES];
+
+    /// As much of an answer as is needed.
+    fn answer(pulses: u64) -> String {
+        format!(
+            "FPGA Flash times (us): init 1, start 2, open 3, write 4, close 5\r\n\
+             , pulses: {pulses}\r\n"
+        )
+    }
+
+    /// A link to what stands for a board, which is silent so far. Its buffer is a board's.
+    async fn link() -> (Link, DuplexStream) {
+        let (port, board) = duplex(512);
+        (Link::settle(Box::new(port), false).await.unwrap(), board)
+    }
+
+    /// What a newly opened port makes of these words of the board.
+    async fn settle(words: &str) -> Result<Link, Fault> {
+        let (port, mut board) = duplex(512);
+        board.write_all(words.as_bytes()).await.unwrap();
+        Link::settle(Box::new(port), false).await
+    }
+
+    async fn take_circuit(board: &mut DuplexStream) {
+        board.read_exact(&mut [0; BITSTREAM_BYTES]).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_port_is_ready_when_the_board_waits() {
+        settle("").await.unwrap();
+        settle("USB Connected :)\r\nWaiting for bitstream transfer\r\n").await.unwrap();
+        // An answer that nobody fetched is over and done with.
+        settle(&answer(9)).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_port_is_not_ready_while_the_board_works_for_somebody_else() {
+        for words in ["Receiving bitstream\r\n", "Received bitstream in 7 us :)\r\n", "\x1b[0m\r\n"]
+        {
+            let fault = settle(words).await.map(drop).unwrap_err();
+            assert_eq!(fault.code(), "board_garbled", "{words:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_port_that_never_falls_silent_is_not_ready() {
+        let (port, mut board) = duplex(512);
+        let talk = async {
+            loop {
+                board.write_all(b"default firmware\r\n").await.unwrap();
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let fault = tokio::select! {
+            settled = Link::settle(Box::new(port), false) => settled.map(drop).unwrap_err(),
+            () = talk => unreachable!("it talks without end"),
+        };
+        assert_eq!(fault.code(), "board_garbled");
+    }
+
+    /// Has a board that says `words` once it has the circuit evaluate one.
+    async fn evaluate(
+        link: &mut Link,
+        board: &mut DuplexStream,
+        words: &str,
+    ) -> Result<Answer, Fault> {
+        let say = async {
+            take_circuit(board).await;
+            board.write_all(words.as_bytes()).await.unwrap();
+            std::future::pending().await
+        };
+        tokio::select! {
+            taken = link.evaluate(&CIRCUIT) => taken,
+            () = say => unreachable!("it waits for ever"),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_came_before_a_circuit_is_not_its_answer() {
+        let (mut link, mut board) = link().await;
+        board.write_all(answer(9).as_bytes()).await.unwrap();
+        let taken = evaluate(&mut link, &mut board, &answer(5)).await;
+        assert_eq!(taken, Ok(Answer::Pulses(5)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn lines_stay_whole_from_one_circuit_to_the_next() {
+        let (mut link, mut board) = link().await;
+        let begun = answer(5) + "IDL";
+        assert_eq!(evaluate(&mut link, &mut board, &begun).await, Ok(Answer::Pulses(5)));
+        board.write_all(b"E\r\n").await.unwrap();
+        assert_eq!(evaluate(&mut link, &mut board, &answer(6)).await, Ok(Answer::Pulses(6)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_board_is_given_up_in_time() {
+        let (mut link, mut board) = link().await;
+        let begun = Instant::now();
+        let taken = evaluate(&mut link, &mut board, "").await;
+        assert_eq!(taken, Err(Fault::NoAnswer { seconds: 5 }));
+        assert_eq!(begun.elapsed(), PATIENCE);
+        // Nor does one that takes no bytes hold up anything.
+        let (mut link, _board) = super::tests::link().await;
+        assert_eq!(link.evaluate(&CIRCUIT).await, Err(Fault::NoAnswer { seconds: 5 }));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_board_that_goes_is_lost() {
+        let (mut link, board) = link().await;
+        drop(board);
+        assert_eq!(link.evaluate(&CIRCUIT).await.unwrap_err().code(), "board_lost");
+    }
+}

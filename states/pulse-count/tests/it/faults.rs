@@ -1,12 +1,13 @@
 //! What boards do to circuits: there is one outcome each, and never a wrong figure.
 
-use crate::bench::{Bench, circuit, code, pulses};
+use crate::bench::{Bench, LONG, circuit, code, pulses};
 use icefarm_core::evaluation::Outcome;
 use icefarm_core::{Board as _, Face};
+use icefarm_sim::VirtualBoard;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::time::Duration;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 /// Well inside of the second in which a board counts.
 const COUNTING: Duration = Duration::from_millis(700);
@@ -45,11 +46,10 @@ async fn a_circuit_fails_after_two_attempts_and_the_next_one_does_not() {
     let circuit = circuit("pulses_1000.bin");
     bench.evaluate("b", &[("1", &circuit)]).await.unwrap();
     bench.evaluate("b", &[("2", &circuit)]).await.unwrap();
-    let mut presence = plugged.board.presence();
     sleep(COUNTING).await;
     plugged.board.garbage();
-    presence.wait_for(|now| now.face.is_none()).await.unwrap();
-    presence.wait_for(|now| now.face.is_some()).await.unwrap();
+    on_the_bus(&plugged.board, false).await;
+    on_the_bus(&plugged.board, true).await;
     sleep(COUNTING).await;
     plugged.board.garbage();
 
@@ -82,15 +82,21 @@ async fn a_board_that_is_pulled_and_comes_back_goes_on() {
     assert_eq!((pulses(&evaluated), evaluated.provenance.attempt), (1000, 1));
 }
 
-/// What a worker sees and tells the state of it.
-async fn pull_and_plug(board: &icefarm_sim::VirtualBoard, bench: &mut Bench) {
+/// Waits until the board has come onto the bus, or has left it.
+async fn on_the_bus(board: &VirtualBoard, there: bool) {
     let mut presence = board.presence();
+    let moved = presence.wait_for(|now| now.face.is_some() == there);
+    timeout(LONG, moved).await.unwrap().unwrap();
+}
+
+/// What a worker sees and tells the state of it.
+async fn pull_and_plug(board: &VirtualBoard, bench: &mut Bench) {
     board.unplug();
-    presence.wait_for(|now| now.face.is_none()).await.unwrap();
+    on_the_bus(board, false).await;
     bench.state.removed().await.unwrap();
     sleep(Duration::from_secs(3)).await;
     board.plug();
-    presence.wait_for(|now| now.face.is_some()).await.unwrap();
+    on_the_bus(board, true).await;
     bench.state.added(Face::Application).await.unwrap();
 }
 
