@@ -14,6 +14,20 @@
 //! # }).unwrap();
 //! ```
 //!
+//! | path | what it does |
+//! |---|---|
+//! | `/available`, `/devices` | how many boards, and which, can be reserved now |
+//! | `/reserve`, `/reserveserials` | reserve boards: all that are asked for, or none |
+//! | `/extend`, `/extendall`, `/end`, `/endall` | keep boards for longer, give them back |
+//! | `/reboot`, `/delete` | go on to the boards' workers |
+//! | `/v1/boards`, `/v1/leases`, `/v1/workers` | the farm in detail |
+//! | `/`, `/ws` | the panel, and the websocket of clients |
+//! | `/healthz`, `/readyz`, `/version` | how the server is, and which |
+//! | `/worker/register`, `/worker/boards` | for workers |
+//!
+//! What changes something wants its arguments as an object in the body, by POST, or by GET as the
+//! Python clients send it. Their wire types are in [`icefarm_core::wire`].
+//!
 //! Inside, the [`machine`] decides and knows nothing of the world; a [`store`] keeps what was
 //! decided; one writer brings the two together; everything else asks and tells it.
 #![deny(missing_docs)]

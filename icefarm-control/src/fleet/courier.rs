@@ -223,7 +223,12 @@ fn failure(line: &Line, outcome: Outcome) -> Option<Command> {
         Call::Extend(lease) => format!("extend lease {}", lease.id),
         Call::End(lease) => format!("end lease {lease}"),
     };
-    tracing::warn!(%worker, board = %serial, "could not tell the worker to {what}: {error}");
+    if matches!(error, HttpError::Connect { .. }) {
+        // The heartbeats say so for the worker as a whole.
+        tracing::debug!(%worker, board = %serial, "could not tell the worker to {what}: {error}");
+    } else {
+        tracing::warn!(%worker, board = %serial, "could not tell the worker to {what}: {error}");
+    }
     None
 }
 
