@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop where it fails")]
 
 mod boards;
+mod builder;
 mod circuits;
+mod clocking;
 mod files;
 mod parser;
+mod refusals;

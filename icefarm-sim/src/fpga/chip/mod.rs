@@ -267,15 +267,17 @@ impl Chip {
         }
     }
 
-    /// The tile and name of some wire of a net, for messages.
+    /// A tile and a name for a net, for messages: `lutff_3/out` says more than `neigh_op_top_3`.
     pub(super) fn describe(&self, net: Net) -> (Tile, &str) {
-        let place = self.nets.iter().position(|&other| other == net).unwrap_or(0);
-        let number = self.first_wire.partition_point(|&first| first as usize <= place) - 1;
-        let tile = Tile {
-            x: (number % usize::from(COLUMNS)) as u8,
-            y: (number / usize::from(COLUMNS)) as u8,
-        };
-        (tile, self.wire_name(tile, (place - self.first_wire[number] as usize) as u16))
+        let places = self.nets.iter().enumerate().filter(|&(_, &other)| other == net);
+        let names = places.map(|(place, _)| {
+            let number = self.first_wire.partition_point(|&first| first as usize <= place) - 1;
+            let (y, x) = (number / usize::from(COLUMNS), number % usize::from(COLUMNS));
+            let tile = Tile { x: x as u8, y: y as u8 };
+            (tile, self.wire_name(tile, (place - self.first_wire[number] as usize) as u16))
+        });
+        let named = names.min_by_key(|(_, name)| !name.contains('/'));
+        named.unwrap_or((Tile { x: 0, y: 0 }, "unknown"))
     }
 
     /// The tile whose `fabout` wire can drive a global net.

@@ -147,8 +147,8 @@ impl<'a> Routing<'a> {
         let mut drivers: Vec<String> = switches
             .iter()
             .filter_map(|switch| {
-                let (_, source) = self.chip.describe(switch.source?);
-                Some(format!("{source} by a switch in tile {}", switch.tile))
+                let (tile, source) = self.chip.describe(switch.source?);
+                Some(format!("{source} of tile {tile} by a switch in tile {}", switch.tile))
             })
             .collect();
         if !driver_is_switch(driver) {
