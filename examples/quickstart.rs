@@ -20,8 +20,11 @@ use tokio::net::TcpListener;
 
 /// What the circuits under `examples/circuits` count to in one second; `None` is refused.
 const EXPECTED: &[(&str, Option<u64>)] = &[
+    ("johnson.bin", Some(300_000)),
+    ("lfsr.bin", Some(12_000_215)),
     ("pulses_1000.bin", Some(1_000)),
     ("pulses_12345.bin", Some(12_345)),
+    ("ripple.bin", Some(1_465)),
     ("ring_oscillator.bin", None),
 ];
 

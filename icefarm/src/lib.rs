@@ -3,16 +3,13 @@
 //! The binary `icefarm` is all of them. A worker with a state of one's own is a crate that depends
 //! on this one with `default-features = false, features = ["worker"]`, and whose `main` is
 //!
-//! ```no_run
-//! # #[cfg(feature = "worker")] mod doc {
+#![cfg_attr(feature = "worker", doc = "```no_run")]
+#![cfg_attr(not(feature = "worker"), doc = "```ignore")]
 //! // use my_state as _;
 //!
 //! fn main() -> std::process::ExitCode {
 //!     icefarm::worker_main()
 //! }
-//! # }
-//! # #[cfg(not(feature = "worker"))]
-//! # fn main() {}
 //! ```
 //!
 //! It takes the same flags, `ICEFARM_*` variables and configuration file as `icefarm worker`, and
