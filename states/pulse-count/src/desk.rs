@@ -44,24 +44,24 @@ impl Desk {
         self.papers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Queues circuits, all or none. Those whose outcome is on its way are left out.
-    pub(crate) fn offer(&self, mut circuits: Vec<Circuit>) -> Result<(), Overloaded> {
+    /// Takes in a batch, all of it or nothing: circuits for the board, and outcomes of those that
+    /// never reach it. What is here already under the same id is left out.
+    pub(crate) fn take_in(
+        &self,
+        batch: &Arc<str>,
+        mut circuits: Vec<Circuit>,
+        outcomes: Vec<Evaluated<Pulses>>,
+    ) -> Result<(), Overloaded> {
         let mut papers = self.papers();
         circuits.retain(|circuit| !papers.outbox.has(&circuit.id));
         papers.queue.offer(circuits)?;
-        self.changed.send_replace(());
-        Ok(())
-    }
-
-    /// Puts outcomes of circuits that never reach the board into the outbox.
-    pub(crate) fn settle(&self, batch: &Arc<str>, outcomes: Vec<Evaluated<Pulses>>) {
-        let mut papers = self.papers();
         for outcome in outcomes {
-            if !papers.outbox.has(&outcome.id) {
+            if !papers.outbox.has(&outcome.id) && !papers.queue.has(&outcome.id) {
                 papers.outbox.push(batch, outcome, Instant::now());
             }
         }
         self.changed.send_replace(());
+        Ok(())
     }
 
     /// Begins the next runner's shift. What was on the board is next again.

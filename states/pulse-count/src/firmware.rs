@@ -131,6 +131,8 @@ impl Session {
         self.board.configure(circuit);
         let result = match self.count().await? {
             Ok(pulses) => format!(", pulses: {pulses}"),
+            // That says nothing about the circuit: a firmware that crashes is tried again.
+            Err(error @ CountError::Interrupted(_)) => return Err(io::Error::other(error)),
             Err(error) => refusal(&error),
         };
         let (opening, writing) = (OPENING.as_micros(), WRITING.as_micros());

@@ -87,6 +87,11 @@ impl Queue {
         }
     }
 
+    /// Whether the circuit waits or is on the board.
+    pub(crate) fn has(&self, id: &EvaluationId) -> bool {
+        self.ids.contains(id)
+    }
+
     /// How many circuits wait, without the one on the board.
     pub(crate) fn waiting(&self) -> usize {
         self.waiting.len()

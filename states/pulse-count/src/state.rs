@@ -61,10 +61,8 @@ impl PulseCountState {
             bytes,
             attempts: 0,
         });
-        self.desk.offer(circuits.collect())?;
         let refused = odd.into_iter().map(|(id, bytes)| self.wrong_length(id, &bytes));
-        self.desk.settle(&batch, refused.collect());
-        Ok(())
+        self.desk.take_in(&batch, circuits.collect(), refused.collect())
     }
 }
 

@@ -99,7 +99,7 @@ async fn repeated_commands_give_one_outcome_each() {
     bench.evaluate("x", &[("1", &one), ("2", &other)]).await.unwrap();
     tokio::time::sleep(Duration::from_millis(500)).await;
     bench.evaluate("y", &[("1", &one), ("2", &other), ("3", &short)]).await.unwrap();
-    bench.evaluate("y", &[("3", &short)]).await.unwrap();
+    bench.evaluate("y", &[("3", &short), ("2", &short)]).await.unwrap();
     let mut seen = Vec::new();
     for _ in 0..3 {
         let results = bench.results().await;
