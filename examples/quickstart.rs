@@ -5,6 +5,8 @@
 //! cargo run --release --example quickstart
 //! ```
 
+#![allow(clippy::print_stdout, reason = "it is run for what it prints")]
+
 use futures::StreamExt;
 use icefarm_client::{Circuit, Client, Evaluator, Placement, ReserveOptions};
 use icefarm_control::Control;
