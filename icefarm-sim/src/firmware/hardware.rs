@@ -137,3 +137,69 @@ impl Drop for GivenUp {
         self.0.store(true, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::FutureExt as _;
+    use futures::future::BoxFuture;
+    use icefarm_core::blocking::{Inline, Job};
+
+    fn bundled(name: &str) -> Vec<u8> {
+        let circuits = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/circuits");
+        std::fs::read(format!("{circuits}/{name}")).unwrap()
+    }
+
+    fn hardware(speed: f64, blocking: Arc<dyn Blocking>, work: u64) -> VirtualHardware {
+        let simulation = Simulation { blocking, work };
+        VirtualHardware::new("S".parse().unwrap(), Pace::new(speed).unwrap(), simulation)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_count_takes_as_long_as_its_window() {
+        let board = hardware(4.0, Arc::new(Inline), u64::MAX);
+        let unconfigured = board.count_pulses(Window::SECOND).await.unwrap_err();
+        assert_eq!(unconfigured.code(), "not_configured");
+        board.configure(bundled("pulses_1000.bin"));
+        let begun = Instant::now();
+        assert_eq!(board.count_pulses(Window::SECOND).await.unwrap().pulses, 1000);
+        assert_eq!(begun.elapsed(), Duration::from_millis(250));
+        assert_eq!(board.now_us(), 1_000_000);
+
+        board.configure(bundled("ring_oscillator.bin"));
+        let refused = board.count_pulses(Window::SECOND).await.unwrap_err();
+        assert_eq!(refused.code(), "combinational_loop");
+        assert_eq!(board.now_us(), 1_000_000, "a refusal is not waited for");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_budget_of_work_is_kept() {
+        let board = hardware(1.0, Arc::new(Inline), 1000);
+        board.configure(bundled("pulses_1000.bin"));
+        assert_eq!(board.count_pulses(Window::SECOND).await.unwrap_err().code(), "too_long");
+    }
+
+    /// Keeps a job until the test wants it done.
+    #[derive(Default)]
+    struct Shelf(Mutex<Option<Job>>);
+
+    impl Blocking for Shelf {
+        fn run(&self, job: Job) -> BoxFuture<'static, ()> {
+            *self.0.lock().unwrap() = Some(job);
+            futures::future::pending().boxed()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_simulation_that_nobody_waits_for_stops() {
+        let shelf = Arc::new(Shelf::default());
+        let board = hardware(1.0, shelf.clone(), u64::MAX);
+        // A circuit that does not repeat for thousands of millions of cycles.
+        board.configure(bundled("lfsr.bin"));
+        let window = Window { cycles: u64::MAX, ..Window::SECOND };
+        assert!(board.count_pulses(window).now_or_never().is_none());
+        let job = shelf.0.lock().unwrap().take().unwrap();
+        // Would take minutes otherwise.
+        job();
+    }
+}
