@@ -3,7 +3,9 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "tasks talk to a terminal")]
 
 mod chipdb;
+mod circuits;
 mod mutants;
+mod verilator;
 
 use std::process::ExitCode;
 
@@ -15,6 +17,7 @@ type Command = (&'static str, &'static str, fn(&[String]) -> Result);
 
 const COMMANDS: &[Command] = &[
     ("chipdb", "condense IceStorm's chip database to icefarm-sim/data/up5k.zst", chipdb::run),
+    ("circuits", "compare the circuits of examples/circuits with Verilator", circuits::run),
     ("mutants", "simulate mutants of a circuit and compare some with Verilator", mutants::run),
 ];
 

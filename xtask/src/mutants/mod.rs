@@ -6,13 +6,10 @@
 //! `icebox_vlog`, which knows nothing of this simulator.
 
 mod random;
-mod tools;
-mod verilator;
-mod verilog;
 
 use crate::Result;
-use icefarm_sim::fpga::{Circuit, Editor, Limits, Refusal, Tile, Window};
-use icefarm_sim::fpga::{Bitstream, Count};
+use crate::verilator::{self, Named};
+use icefarm_sim::fpga::{Bitstream, Circuit, Count, Editor, Limits, Refusal, Tile, Window};
 use random::Random;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -86,8 +83,10 @@ pub(crate) fn run(arguments: &[String]) -> Result {
     let outcomes = simulate(&mutants);
     report(&outcomes);
     let simulated = outcomes.iter().enumerate().filter(|(_, outcome)| outcome.is_ok());
-    let chosen: Vec<usize> = simulated.map(|(number, _)| number).take(options.verify).collect();
-    let chosen: Vec<_> = chosen.into_iter().map(|n| (n, mutants[n].as_slice())).collect();
+    let chosen: Vec<Named<'_>> = simulated
+        .take(options.verify)
+        .map(|(number, _)| Named { name: format!("mutant_{number}"), bytes: &mutants[number] })
+        .collect();
     verilator::compare(&chosen, options.cycles, options.keep.as_deref())
 }
 

@@ -43,7 +43,9 @@ pub(super) fn cone(text: &str, pin: &str, module: &str) -> Cone {
             continue;
         }
         if others.contains(net) {
-            return Cone::Unclear(format!("{net} belongs to a cell that is not logic, says icebox_vlog"));
+            return Cone::Unclear(format!(
+                "{net} belongs to a cell that is not logic, says icebox_vlog"
+            ));
         }
         match drivers.get(net).map(Vec::as_slice) {
             None | Some([]) => body += &format!("wire {net} = 1'b0;\n"),
@@ -54,7 +56,10 @@ pub(super) fn cone(text: &str, pin: &str, module: &str) -> Cone {
                 open.extend(&statement.reads);
             }
             Some(several) => {
-                return Cone::Unclear(format!("{net} has {} drivers, says icebox_vlog", several.len()));
+                return Cone::Unclear(format!(
+                    "{net} has {} drivers, says icebox_vlog",
+                    several.len()
+                ));
             }
         }
     }

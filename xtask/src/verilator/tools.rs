@@ -5,7 +5,12 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 /// Runs a program to its end and gives what it wrote to its standard output.
-pub(super) fn run(program: &str, package: &str, folder: &Path, arguments: &[&str]) -> Result<String> {
+pub(super) fn run(
+    program: &str,
+    package: &str,
+    folder: &Path,
+    arguments: &[&str],
+) -> Result<String> {
     let output = Command::new(program).args(arguments).current_dir(folder).output();
     let Output { status, stdout, stderr } = output.map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => {

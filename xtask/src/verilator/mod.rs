@@ -1,13 +1,17 @@
-//! Compares counts with Verilator's.
+//! Compares this simulator with Verilator, which reads what IceStorm's `icebox_vlog` makes of a
+//! bitstream and knows nothing of us.
 
-use super::tools::run;
-use super::verilog::{Cone, cone};
+mod tools;
+mod verilog;
+
 use crate::Result;
 use icefarm_sim::fpga::{Bitstream, Circuit, Refusal, Window};
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use tools::run;
+use verilog::{Cone, cone};
 
 /// Circuits in one build: compiling costs more than running.
 const BATCH: usize = 20;
@@ -22,52 +26,62 @@ struct Trace {
     checksum: u64,
 }
 
-/// Runs circuits here and there over a window, and prints who agrees.
-pub(super) fn compare(circuits: &[(usize, &[u8])], cycles: u64, keep: Option<&Path>) -> Result {
+/// A bitstream with its name.
+pub(crate) struct Named<'a> {
+    pub(crate) name: String,
+    pub(crate) bytes: &'a [u8],
+}
+
+/// A circuit cut out of a bitstream, as a Verilog module.
+struct Module<'a> {
+    circuit: &'a Named<'a>,
+    text: String,
+}
+
+/// Runs circuits here and there over a window of `cycles`, and prints who agrees. Those that do
+/// not are put into the folder `keep`.
+pub(crate) fn compare(circuits: &[Named<'_>], cycles: u64, keep: Option<&Path>) -> Result {
     if circuits.is_empty() {
         return Ok(());
     }
-    let folder = std::env::temp_dir().join(format!("icefarm-mutants-{}", std::process::id()));
+    let folder = std::env::temp_dir().join(format!("icefarm-verilator-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
     let compared = compare_in(&folder, circuits, cycles, keep);
     std::fs::remove_dir_all(&folder)?;
     compared
 }
 
-fn compare_in(
-    folder: &Path,
-    circuits: &[(usize, &[u8])],
-    cycles: u64,
-    keep: Option<&Path>,
-) -> Result {
+fn compare_in(folder: &Path, circuits: &[Named<'_>], cycles: u64, keep: Option<&Path>) -> Result {
     let cones = cones(folder, circuits)?;
     let mut modules = Vec::new();
     let mut unclear = Vec::new();
-    for (&(number, bytes), cone) in circuits.iter().zip(cones) {
+    for (circuit, cone) in circuits.iter().zip(cones) {
         match cone {
-            Cone::Module(text) => modules.push((number, bytes, text)),
-            Cone::Unclear(reason) => unclear.push((number, reason)),
+            Cone::Module(text) => modules.push(Module { circuit, text }),
+            Cone::Unclear(reason) => unclear.push((&circuit.name, reason)),
         }
     }
     let (mut agree, mut moving, mut total) = (0, 0, 0);
     for batch in modules.chunks(BATCH) {
-        for ((number, bytes, text), theirs) in batch.iter().zip(verilate(folder, batch, cycles)?) {
+        for (Module { circuit, text }, theirs) in batch.iter().zip(verilate(folder, batch, cycles)?)
+        {
+            let name = &circuit.name;
             let Some(theirs) = theirs else {
-                unclear.push((*number, "has a loop that never rests in Verilator".to_owned()));
+                unclear.push((name, "has a loop that never rests in Verilator".to_owned()));
                 continue;
             };
             total += 1;
-            let ours = simulate(bytes, cycles);
+            let ours = simulate(circuit.bytes, cycles);
             if ours.as_ref() == Ok(&theirs) {
                 agree += 1;
                 moving += usize::from(theirs.pulses > 0);
                 continue;
             }
-            println!("mutant {number} differs: {ours:?} here, {theirs:?} there");
+            println!("{name} differs: {ours:?} here, {theirs:?} there");
             if let Some(keep) = keep {
                 std::fs::create_dir_all(keep)?;
-                std::fs::write(keep.join(format!("{number}.bin")), bytes)?;
-                std::fs::write(keep.join(format!("{number}.v")), text)?;
+                std::fs::write(keep.join(format!("{name}.bin")), circuit.bytes)?;
+                std::fs::write(keep.join(format!("{name}.v")), text)?;
             }
         }
     }
@@ -76,23 +90,23 @@ fn compare_in(
          pulses); {} could not be compared",
         unclear.len()
     );
-    for (number, reason) in unclear {
-        println!("mutant {number}: {reason}");
+    for (name, reason) in unclear {
+        println!("{name}: {reason}");
     }
     if agree == total { Ok(()) } else { Err("there are differences".into()) }
 }
 
 /// The Verilog of each circuit, made on all processors: `icebox_vlog` takes seconds.
-fn cones(folder: &Path, circuits: &[(usize, &[u8])]) -> Result<Vec<Cone>> {
+fn cones(folder: &Path, circuits: &[Named<'_>]) -> Result<Vec<Cone>> {
     let next = AtomicUsize::new(0);
     let cones = Mutex::new(Vec::new());
     let failure = Mutex::new(None);
     let work = || {
-        while let Some((index, &(number, bytes))) = {
+        while let Some((index, circuit)) = {
             let index = next.fetch_add(1, Ordering::Relaxed);
             circuits.get(index).map(|circuit| (index, circuit))
         } {
-            match to_verilog(folder, number, bytes) {
+            match to_verilog(folder, circuit) {
                 Ok(cone) => {
                     if let Ok(mut cones) = cones.lock() {
                         cones.push((index, cone));
@@ -120,21 +134,17 @@ fn cones(folder: &Path, circuits: &[(usize, &[u8])]) -> Result<Vec<Cone>> {
     Ok(cones.into_iter().map(|(_, cone)| cone).collect())
 }
 
-fn to_verilog(folder: &Path, number: usize, bytes: &[u8]) -> Result<Cone> {
-    let (binary, text) = (format!("{number}.bin"), format!("{number}.asc"));
-    std::fs::write(folder.join(&binary), bytes)?;
+fn to_verilog(folder: &Path, circuit: &Named<'_>) -> Result<Cone> {
+    let (binary, text) = (format!("{}.bin", circuit.name), format!("{}.asc", circuit.name));
+    std::fs::write(folder.join(&binary), circuit.bytes)?;
     run("iceunpack", "fpga-icestorm", folder, &[&binary, &text])?;
     let verilog = run("icebox_vlog", "fpga-icestorm", folder, &["-s", &text])?;
-    Ok(cone(&verilog, PIN, &format!("mutant_{number}")))
+    Ok(cone(&verilog, PIN, &format!("circuit_{}", circuit.name)))
 }
 
 /// Runs modules side by side. Verilator gives up if logic feeds back on itself and does not come
 /// to rest, even where that cannot reach the pin; then halves are tried, to find whose fault it is.
-fn verilate(
-    folder: &Path,
-    batch: &[(usize, &[u8], String)],
-    cycles: u64,
-) -> Result<Vec<Option<Trace>>> {
+fn verilate(folder: &Path, batch: &[Module<'_>], cycles: u64) -> Result<Vec<Option<Trace>>> {
     match verilate_together(&folder.join("build"), batch, cycles) {
         Ok(traces) => Ok(traces.into_iter().map(Some).collect()),
         Err(error) if error.to_string().contains("did not converge") => {
@@ -150,20 +160,17 @@ fn verilate(
     }
 }
 
-fn verilate_together(
-    folder: &Path,
-    batch: &[(usize, &[u8], String)],
-    cycles: u64,
-) -> Result<Vec<Trace>> {
+fn verilate_together(folder: &Path, batch: &[Module<'_>], cycles: u64) -> Result<Vec<Trace>> {
     if folder.exists() {
         std::fs::remove_dir_all(folder)?;
     }
     std::fs::create_dir_all(folder)?;
     let mut text = String::new();
     let mut top = format!("module top (input clk, output [{}:0] pins);\n", BATCH - 1);
-    for (index, (number, _, module)) in batch.iter().enumerate() {
-        text += module;
-        writeln!(top, "mutant_{number} m{index} (.io_12_31_1(clk), .pin(pins[{index}]));")?;
+    for (index, module) in batch.iter().enumerate() {
+        text += &module.text;
+        let name = &module.circuit.name;
+        writeln!(top, "circuit_{name} c{index} (.io_12_31_1(clk), .pin(pins[{index}]));")?;
     }
     top += "endmodule\n";
     std::fs::write(folder.join("top.v"), text + &top)?;
