@@ -27,8 +27,6 @@ use warp::Filter;
 
 /// How often what is over is swept out of the event streams.
 const SWEEP: Duration = Duration::from_secs(5);
-/// How long clients that are told of the worker's end have to take it.
-const FAREWELL: Duration = Duration::from_millis(200);
 
 /// Why a worker cannot be built or run.
 #[derive(Debug, thiserror::Error)]
@@ -178,8 +176,6 @@ impl Worker {
             tasks.shutdown().await;
             roster.close(self.config.shutdown).await;
             link.last_report().await;
-            // The sockets write what they were given last.
-            tokio::time::sleep(FAREWELL).await;
             hub.close();
             drop(end);
         };

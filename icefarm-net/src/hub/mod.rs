@@ -262,7 +262,8 @@ impl Hub {
         }
     }
 
-    /// Ends all sockets, and takes no more. The streams stay.
+    /// Ends all sockets, each once everything that waits for it is written, and takes no more.
+    /// The streams stay.
     pub fn close(&self) {
         let mut state = self.inner.lock();
         state.closed = true;
@@ -302,10 +303,10 @@ impl Hub {
 }
 
 const DISCONNECTED: Closing =
-    Closing { code: CloseCode::Policy, reason: "the server ended this client's sockets" };
-const GOING_AWAY: Closing = Closing { code: CloseCode::Away, reason: "the server is ending" };
-const REPLACED: Closing =
-    Closing { code: CloseCode::Policy, reason: "the subscriber has another socket now" };
+    Closing::now(CloseCode::Policy, "the server ended this client's sockets");
+const GOING_AWAY: Closing =
+    Closing { code: CloseCode::Away, reason: "the server is ending", drain: true };
+const REPLACED: Closing = Closing::now(CloseCode::Policy, "the subscriber has another socket now");
 
 impl Stream {
     fn close(&self, closing: &Closing) {

@@ -17,6 +17,15 @@ const PINGS: usize = 64;
 pub(crate) struct Closing {
     pub(crate) code: CloseCode,
     pub(crate) reason: &'static str,
+    /// Whether what waits is written first.
+    pub(crate) drain: bool,
+}
+
+impl Closing {
+    /// An end that does not wait for what is not written yet.
+    pub(crate) const fn now(code: CloseCode, reason: &'static str) -> Self {
+        Self { code, reason, drain: false }
+    }
 }
 
 /// What waits to be written to one socket, beside its numbered frames, which wait in the outbox.

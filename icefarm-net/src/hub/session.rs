@@ -65,7 +65,7 @@ impl From<WsError> for End {
             WsError::Protocol(_) => (CloseCode::Protocol, "not what RFC 6455 allows"),
             _ => return Self::Gone,
         };
-        Self::Close(Closing { code, reason })
+        Self::Close(Closing::now(code, reason))
     }
 }
 
@@ -132,7 +132,7 @@ impl Session {
                 message = stream.next() => message,
                 () = heard.silence(config.silence) => {
                     let reason = "nothing was heard for too long";
-                    return End::Close(Closing { code: CloseCode::Policy, reason });
+                    return End::Close(Closing::now(CloseCode::Policy, reason));
                 }
             };
             let message = match message {
@@ -215,7 +215,8 @@ impl Writer<'_> {
         // In turn, so that neither answers nor events can hold up the other.
         let mut replies_first = false;
         loop {
-            if let Some(closing) = outgoing.closing() {
+            let closing = outgoing.closing();
+            if let Some(closing) = closing.clone().filter(|closing| !closing.drain) {
                 return Ok(closing);
             }
             if ping.tick().now_or_never().is_some() {
@@ -231,6 +232,8 @@ impl Writer<'_> {
                 self.frame(&frame, None).await?;
             } else if self.unflushed > 0 || outgoing.needs_flush() {
                 self.flush(cursor).await?;
+            } else if let Some(closing) = closing {
+                return Ok(closing);
             } else {
                 tokio::select! {
                     () = outgoing.changed() => {}

@@ -254,3 +254,18 @@ async fn the_end_of_the_server_is_said_to_all_sockets() {
         assert_eq!(socket.closed().await, (1001, "the server is ending".to_owned()));
     }
 }
+
+#[tokio::test]
+async fn what_waits_is_written_before_the_server_ends() {
+    let farm = farm(HubConfig::default());
+    let mut socket = farm.v1("&sub=a").await;
+    socket.json().await;
+    for n in 1..=300 {
+        farm.hub.publish(&client(), results(n));
+    }
+    farm.hub.close();
+    for n in 1..=300 {
+        assert_eq!(socket.json().await["seq"], n);
+    }
+    assert_eq!(socket.closed().await, (1001, "the server is ending".to_owned()));
+}
