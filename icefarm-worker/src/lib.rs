@@ -33,6 +33,8 @@
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may stop where it fails"))]
 
+icefarm_core::plugin!();
+
 mod actor;
 mod api;
 mod board;

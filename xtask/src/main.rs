@@ -5,6 +5,7 @@
 mod chipdb;
 mod circuits;
 mod mutants;
+mod suite;
 mod verilator;
 
 use std::process::ExitCode;
@@ -16,6 +17,7 @@ type Result<T = (), E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
 type Command = (&'static str, &'static str, fn(&[String]) -> Result);
 
 const COMMANDS: &[Command] = &[
+    ("test", "check everything that needs only Rust; with --all also what needs more", suite::run),
     ("chipdb", "condense IceStorm's chip database to icefarm-sim/data/up5k.zst", chipdb::run),
     ("circuits", "compare the circuits of examples/circuits with Verilator", circuits::run),
     ("mutants", "simulate mutants of a circuit and compare some with Verilator", mutants::run),

@@ -1,6 +1,7 @@
 //! `cargo xtask test`: everything that must hold before a change is taken.
 
-use std::process::{Command, ExitCode};
+use crate::Result;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// One step of the suite: a name for people, and the command that must succeed.
@@ -21,42 +22,33 @@ const NEEDED: &[Needed] = &[
 ];
 
 /// Runs the suite; stops at the first stage that fails.
-pub(crate) fn run(args: &[String]) -> ExitCode {
+pub(crate) fn run(args: &[String]) -> Result {
     let all = match args {
         [] => false,
         [flag] if flag == "--all" => true,
-        _ => {
-            eprintln!("usage: cargo xtask test [--all]");
-            return ExitCode::from(2);
-        }
+        _ => return Err("usage: cargo xtask test [--all]".into()),
     };
-    if all && !packages_are_there() {
-        return ExitCode::FAILURE;
-    }
     let mut stages = hermetic();
     if all {
+        packages_are_there()?;
         stages.extend(beyond_rust());
     }
     let mut times = Vec::new();
     for mut stage in stages {
         eprintln!("\n==> {}", stage.name);
         let start = Instant::now();
-        let passed = match stage.command.status() {
-            Ok(status) => status.success(),
-            Err(error) => {
-                eprintln!("{:?} could not be started: {error}", stage.command.get_program());
-                false
-            }
-        };
+        let status = stage.command.status();
         times.push((stage.name, start.elapsed()));
-        if !passed {
-            report(&times);
-            eprintln!("\nFAILED: {}. To run it alone: {:?}", stage.name, stage.command);
-            return ExitCode::FAILURE;
-        }
+        let fault = match status {
+            Ok(status) if status.success() => continue,
+            Ok(status) => status.to_string(),
+            Err(error) => error.to_string(),
+        };
+        report(&times);
+        return Err(format!("{}: {fault}; alone: {:?}", stage.name, stage.command).into());
     }
     report(&times);
-    ExitCode::SUCCESS
+    Ok(())
 }
 
 /// What needs nothing but Rust and a C compiler.
@@ -79,7 +71,14 @@ fn hermetic() -> Vec<Stage> {
         },
         Stage {
             name: "tests (with the arrows between the crates)",
-            command: cargo(&["test", "--workspace", "--all-features", "--lib", "--bins", "--tests"]),
+            command: cargo(&[
+                "test",
+                "--workspace",
+                "--all-features",
+                "--lib",
+                "--bins",
+                "--tests",
+            ]),
         },
         Stage {
             name: "doc tests",
@@ -91,12 +90,15 @@ fn hermetic() -> Vec<Stage> {
 
 /// What needs Debian packages beside Rust.
 fn beyond_rust() -> Vec<Stage> {
-    vec![Stage {
-        name: "simulator against Verilator",
-        command: cargo(&[
-            "run", "--release", "-p", "xtask", "--", "mutants", "--count", "100", "--verify", "10",
-        ]),
-    }]
+    let xtask =
+        |args: &[&str]| cargo(&[&["run", "--release", "--package", "xtask", "--"], args].concat());
+    vec![
+        Stage { name: "example circuits against Verilator", command: xtask(&["circuits"]) },
+        Stage {
+            name: "mutants against Verilator",
+            command: xtask(&["mutants", "--count", "200", "--verify", "10"]),
+        },
+    ]
 }
 
 fn cargo(args: &[&str]) -> Command {
@@ -106,17 +108,14 @@ fn cargo(args: &[&str]) -> Command {
     command
 }
 
-fn packages_are_there() -> bool {
+fn packages_are_there() -> Result {
     let missing: Vec<&str> =
         NEEDED.iter().filter(|needed| !on_path(needed.program)).map(|n| n.package).collect();
     if missing.is_empty() {
-        return true;
+        return Ok(());
     }
-    eprintln!(
-        "`--all` needs programs that are not installed. On Debian:\n    apt-get install {}",
-        missing.join(" ")
-    );
-    false
+    let missing = missing.join(" ");
+    Err(format!("--all needs more than Rust. On Debian:\n    apt-get install {missing}").into())
 }
 
 fn on_path(program: &str) -> bool {

@@ -54,11 +54,7 @@ fn a_state_needs_core_alone() {
     let state = "icefarm-state-pulse-count";
     check(state, &[], &["icefarm-core", "icefarm-macros"]);
     check(state, &["sim"], &["icefarm-core", "icefarm-macros", "icefarm-sim"]);
-    check(
-        state,
-        &["client"],
-        &["icefarm-client", "icefarm-core", "icefarm-macros", "icefarm-net"],
-    );
+    check(state, &["client"], &["icefarm-client", "icefarm-core", "icefarm-macros", "icefarm-net"]);
 }
 
 #[test]

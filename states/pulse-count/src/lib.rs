@@ -14,6 +14,8 @@
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may stop where it fails"))]
 
+icefarm_core::plugin!();
+
 #[cfg(feature = "client")]
 mod client;
 mod desk;
