@@ -59,7 +59,10 @@ fn parse(text: &str) -> Option<Timestamp> {
     const FORM: &[u8] = b"0000-00-00T00:00:00.000Z";
     let bytes = text.as_bytes();
     let fits = bytes.len() == FORM.len()
-        && bytes.iter().zip(FORM).all(|(b, f)| if *f == b'0' { b.is_ascii_digit() } else { b == f });
+        && bytes
+            .iter()
+            .zip(FORM)
+            .all(|(b, f)| if *f == b'0' { b.is_ascii_digit() } else { b == f });
     if !fits {
         return None;
     }
