@@ -253,6 +253,15 @@ pub enum Refusal {
         /// PINTYPE bits 5 to 2, in binary.
         mode: String,
     },
+    /// The design can make the device load another configuration.
+    #[error(
+        "the fabric drives BOOT of the warm boot cell (fabout of tile {tile}): the device may load \
+         another configuration at any time, which is not simulated"
+    )]
+    WarmBoot {
+        /// The tile that brings the signal to the cell.
+        tile: Tile,
+    },
     /// The clock itself is on the pin.
     #[error(
         "the 48 MHz clock itself is on the pin: a real counter cannot follow pulses above 24 MHz, \
@@ -336,6 +345,7 @@ impl Refusal {
             Self::InputDisabled { .. } => "input_disabled",
             Self::RegisteredInput { .. } => "registered_input",
             Self::OutputMode { .. } => "output_mode",
+            Self::WarmBoot { .. } => "warm_boot",
             Self::ClockOnPin => "clock_on_pin",
             Self::TooFast { .. } => "too_fast",
             Self::Unstable { .. } => "unstable",

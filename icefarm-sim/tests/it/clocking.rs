@@ -256,6 +256,8 @@ fn a_flip_flop_without_a_clock_is_still() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
     /// What the period says is what happens.
     #[test]
     fn counting_is_simulating(

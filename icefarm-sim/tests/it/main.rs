@@ -7,4 +7,5 @@ mod circuits;
 mod clocking;
 mod files;
 mod parser;
+mod random;
 mod refusals;

@@ -369,6 +369,24 @@ fn global_nets_need_their_column_buffers() {
 }
 
 #[test]
+fn a_design_that_can_reboot_the_device() {
+    let prepare = |open: bool| {
+        let mut builder = Builder::with_clock();
+        toggle(&mut builder, NEXT);
+        builder.table(HERE, AND);
+        builder.feed(NEXT, HERE, 0);
+        if open {
+            builder.feed(NEXT, HERE, 1);
+        }
+        builder.route(HERE.0, "lutff_0/out", tile(22, 0), "fabout");
+        builder.observe(NEXT);
+        builder
+    };
+    assert_eq!(refusal(prepare(true)), Refusal::WarmBoot { tile: tile(22, 0) });
+    assert_eq!(pulses(prepare(false)), 500);
+}
+
+#[test]
 fn the_clock_itself() {
     let mut builder = Builder::with_clock();
     builder.route(CLOCK_TILE, "io_1/D_IN_0", PIN_TILE, "io_1/D_OUT_0");

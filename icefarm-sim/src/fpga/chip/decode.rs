@@ -98,6 +98,7 @@ impl Chip {
             first_wire,
             nets,
             drivers: vec![Driver::None; count],
+            places: vec![u32::MAX; count],
             absent,
             pins,
             global_fabric,
@@ -108,7 +109,25 @@ impl Chip {
             pll_type,
         };
         chip.set_drivers(&outputs);
+        chip.set_places();
         Ok(chip)
+    }
+
+    /// Chooses the wire by which each net is called: `lutff_3/out` says more than `neigh_op_top_3`.
+    fn set_places(&mut self) {
+        let of_cells: Vec<bool> = self.names.iter().map(|name| name.contains('/')).collect();
+        for tile in all_tiles() {
+            let first = self.first_wire[index(tile)];
+            for (wire, &name) in
+                (0u16..).zip(&self.kinds[usize::from(self.tiles[index(tile)])].wires)
+            {
+                let place =
+                    &mut self.places[self.nets[(first + u32::from(wire)) as usize] as usize];
+                if *place == u32::MAX || of_cells[usize::from(name)] {
+                    *place = first + u32::from(wire);
+                }
+            }
+        }
     }
 
     /// Notes for every net what can give it its level.

@@ -33,6 +33,8 @@ pub struct Chip {
     nets: Vec<Net>,
     /// What can give each net its level.
     drivers: Vec<Driver>,
+    /// The wire by which each net is best called, numbered like `nets`.
+    places: Vec<u32>,
     /// Options of switches that some tiles at the edge lack: tile, group, setting.
     absent: Vec<(u16, u16, u8)>,
     pins: Vec<(String, Pad)>,
@@ -267,17 +269,13 @@ impl Chip {
         }
     }
 
-    /// A tile and a name for a net, for messages: `lutff_3/out` says more than `neigh_op_top_3`.
+    /// A tile and a name for a net, for messages.
     pub(super) fn describe(&self, net: Net) -> (Tile, &str) {
-        let places = self.nets.iter().enumerate().filter(|&(_, &other)| other == net);
-        let names = places.map(|(place, _)| {
-            let number = self.first_wire.partition_point(|&first| first as usize <= place) - 1;
-            let (y, x) = (number / usize::from(COLUMNS), number % usize::from(COLUMNS));
-            let tile = Tile { x: x as u8, y: y as u8 };
-            (tile, self.wire_name(tile, (place - self.first_wire[number] as usize) as u16))
-        });
-        let named = names.min_by_key(|(_, name)| !name.contains('/'));
-        named.unwrap_or((Tile { x: 0, y: 0 }, "unknown"))
+        let place = self.places[net as usize];
+        let number = self.first_wire.partition_point(|&first| first <= place) - 1;
+        let (y, x) = (number / usize::from(COLUMNS), number % usize::from(COLUMNS));
+        let tile = Tile { x: x as u8, y: y as u8 };
+        (tile, self.wire_name(tile, (place - self.first_wire[number]) as u16))
     }
 
     /// The tile whose `fabout` wire can drive a global net.

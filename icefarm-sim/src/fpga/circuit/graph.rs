@@ -61,12 +61,14 @@ pub(super) struct Graph {
     pub(super) nodes: Vec<Node>,
     /// What the pin shows.
     pub(super) pin: Id,
+    /// What makes the device load another configuration.
+    pub(super) boot: Id,
 }
 
 impl Graph {
     pub(super) fn new() -> Self {
         let nodes = vec![Node::Constant(false), Node::Constant(true), Node::Clock];
-        Self { nodes, pin: LOW }
+        Self { nodes, pin: LOW, boot: LOW }
     }
 
     pub(super) fn add(&mut self, node: Node) -> Id {

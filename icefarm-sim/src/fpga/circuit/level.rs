@@ -3,11 +3,15 @@
 use super::super::Refusal;
 use super::fold::{Level, inputs, levels, passes, reduce};
 use super::graph::{Cell, FlipFlop, Graph, Id, LOW, Node};
+use super::trace::BOOT_TILE;
 use super::{Circuit, FIRST_FLIP_FLOP, Latch, Lookup, Slot};
 
 /// Finds what the pin really depends on, refuses what cannot be simulated, and orders the rest.
 pub(super) fn level(graph: &Graph) -> Result<Circuit, Refusal> {
     let levels = levels(graph);
+    if levels[graph.boot as usize] != Level::Constant(false) {
+        return Err(Refusal::WarmBoot { tile: BOOT_TILE });
+    }
     let mut order = Order {
         graph,
         levels,

@@ -34,6 +34,9 @@ const ICEGATE: (u8, u8) = (11, 3);
 const PLL_PADS: [Pad; 2] =
     [Pad { tile: Tile { x: 12, y: 31 }, block: 1 }, Pad { tile: Tile { x: 13, y: 31 }, block: 0 }];
 
+/// The tile whose `fabout` is BOOT of the warm boot cell (IceStorm's chip database).
+pub(super) const BOOT_TILE: Tile = Tile { x: 22, y: 0 };
+
 /// The part of a logic cell that a node stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Part {
@@ -59,6 +62,7 @@ pub(super) fn trace(routing: &Routing<'_>, pin: Pad, clock: Pad) -> Result<Graph
         PLAIN_OUTPUT => trace.pad_output(pin),
         mode => return Err(output_mode(pin, mode)),
     };
+    trace.graph.boot = trace.fabric_out(BOOT_TILE).map_or(LOW, |net| trace.net(net));
     while let Some((id, cell, part)) = trace.open.pop() {
         let node = match part {
             Part::Table => trace.table(cell),
@@ -199,9 +203,7 @@ impl Trace<'_> {
     fn global(&mut self, net: u8) -> Id {
         let chip = self.routing.chip;
         let fabric = chip.global_fabric(net);
-        let fabric_out = chip.kind(fabric).pad_wires.as_ref().map(|wires| wires.fabric_out);
-        let fabric_out = fabric_out.map(|wire| chip.wire_net(fabric, wire));
-        let from_fabric = fabric_out.filter(|&net| self.routing.is_switched(net));
+        let from_fabric = self.fabric_out(fabric).filter(|&net| self.routing.is_switched(net));
         let (pad, select) = chip.global_pad(net);
         match (self.routing.cram_bit(select), from_fabric) {
             (false, None) => LOW,
@@ -221,6 +223,13 @@ impl Trace<'_> {
                 _ => self.pad_level(pad),
             },
         }
+    }
+
+    /// The net that leads from the fabric to what belongs to an input/output tile.
+    fn fabric_out(&self, tile: Tile) -> Option<Net> {
+        let chip = self.routing.chip;
+        let wires = chip.kind(tile).pad_wires.as_ref()?;
+        Some(chip.wire_net(tile, wires.fabric_out))
     }
 
     fn output_mode(&self, pad: Pad) -> u8 {

@@ -107,12 +107,10 @@ fn find_repetition(
         let (start, pulses) = (simulator.cycle(), simulator.pulses());
         let end = cycles.min(start + distance);
         while simulator.cycle() < end {
-            let step = chunk(simulator, end - simulator.cycle());
             check(simulator, cycles, limits)?;
             let before = simulator.cycle();
-            simulator.advance(step, Some(&mark))?;
-            let repeats = simulator.cycle() > before && simulator.core.state() == mark;
-            if repeats {
+            simulator.advance(end - before, Some(&mark), CHUNK)?;
+            if simulator.core.state() == mark {
                 return Ok(Some(Period {
                     cycles: simulator.cycle() - start,
                     pulses: simulator.pulses() - pulses,
@@ -134,16 +132,9 @@ fn run(
     let end = simulator.cycle() + cycles;
     while simulator.cycle() < end {
         check(simulator, window, limits)?;
-        let step = chunk(simulator, end - simulator.cycle());
-        simulator.advance(step, None)?;
+        simulator.advance(end - simulator.cycle(), None, CHUNK)?;
     }
     Ok(())
-}
-
-/// How many cycles to run before the limits are looked at again.
-fn chunk(simulator: &Simulator, left: u64) -> u64 {
-    let per_cycle = (simulator.core.lookups.len() + simulator.core.flip_flops) as u64;
-    left.min(CHUNK / per_cycle.max(1)).max(1)
 }
 
 fn check(simulator: &Simulator, cycles: u64, limits: &Limits<'_>) -> Result<(), Refusal> {

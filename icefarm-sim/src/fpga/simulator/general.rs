@@ -83,22 +83,23 @@ impl General {
         Err(Refusal::Unstable { cycle: 0 })
     }
 
-    /// See [`super::Simulator::advance`].
+    /// See [`super::Simulator::advance`]; here `work` is the total after which to stop.
     pub(super) fn advance(
         &mut self,
         core: &mut Core,
         cycles: u64,
         mark: Option<&[u8]>,
-    ) -> Result<u64, Refusal> {
-        for done in 1..=cycles {
+        work: u64,
+    ) -> Result<(), Refusal> {
+        for _ in 0..cycles {
             self.half_cycle(core, 1)?;
             self.half_cycle(core, 0)?;
             core.cycle += 1;
-            if mark == Some(core.state()) {
-                return Ok(done);
+            if core.work >= work || mark == Some(core.state()) {
+                return Ok(());
             }
         }
-        Ok(cycles)
+        Ok(())
     }
 
     pub(super) fn skip(&mut self, cycles: u64) {

@@ -135,7 +135,7 @@ impl Simulator {
     /// [`Refusal::Unstable`] or [`Refusal::TooFast`].
     pub fn run(&mut self, cycles: u64) -> Result<u64, Refusal> {
         let before = self.core.pulses;
-        self.advance(cycles, None)?;
+        self.advance(cycles, None, u64::MAX)?;
         Ok(self.core.pulses - before)
     }
 
@@ -160,11 +160,15 @@ impl Simulator {
         self.core.work
     }
 
-    /// Runs for a number of cycles, or until the state is `mark`. Says how many cycles passed.
-    fn advance(&mut self, cycles: u64, mark: Option<&[u8]>) -> Result<u64, Refusal> {
+    /// Runs for a number of cycles, or until the state is `mark`, or until some more work is done.
+    fn advance(&mut self, cycles: u64, mark: Option<&[u8]>, work: u64) -> Result<(), Refusal> {
+        let work = self.core.work.saturating_add(work);
         match &mut self.engine {
-            Engine::OneClock(engine) => Ok(engine.advance(&mut self.core, cycles, mark)),
-            Engine::General(engine) => engine.advance(&mut self.core, cycles, mark),
+            Engine::OneClock(engine) => {
+                engine.advance(&mut self.core, cycles, mark, work);
+                Ok(())
+            }
+            Engine::General(engine) => engine.advance(&mut self.core, cycles, mark, work),
         }
     }
 

@@ -28,10 +28,10 @@ impl OneClock {
         Self { latches: latches.to_vec(), next: vec![0; latches.len()] }
     }
 
-    /// See [`super::Simulator::advance`].
-    pub(super) fn advance(&mut self, core: &mut Core, cycles: u64, mark: Option<&[u8]>) -> u64 {
+    /// See [`super::Simulator::advance`]; here `work` is the total after which to stop.
+    pub(super) fn advance(&mut self, core: &mut Core, cycles: u64, mark: Option<&[u8]>, work: u64) {
         let first = usize::from(FIRST_FLIP_FLOP);
-        for done in 1..=cycles {
+        for _ in 0..cycles {
             let latches = self.latches.iter().zip(&mut self.next);
             for (slot, (latch, next)) in (FIRST_FLIP_FLOP..).zip(latches) {
                 *next = latch.next(slot, &core.levels);
@@ -43,10 +43,9 @@ impl OneClock {
             let level = core.levels[usize::from(core.pin)];
             core.pulses += u64::from(level & !core.last);
             core.last = level;
-            if mark == Some(self.next.as_slice()) {
-                return done;
+            if core.work >= work || mark == Some(self.next.as_slice()) {
+                return;
             }
         }
-        cycles
     }
 }
