@@ -78,22 +78,14 @@ pub(super) fn cone(text: &str, pin: &str, module: &str) -> Cone {
 
 /// The net that a line drives, if it is an assignment or a flip-flop.
 fn statement(line: &str) -> Option<(&str, Statement<'_>)> {
-    let register = line.contains("always @(");
-    let start = if register { line.find("always @(")? } else { line.find("assign ")? };
-    let text = &line[start..];
-    let net = if register {
-        let target = text.split_once(" <= ")?.0;
-        target.rsplit([' ', ')']).next()?
-    } else {
-        text.strip_prefix("assign ")?.split_once('=')?.0.trim()
-    };
-    let mut reads = names(text);
-    reads.remove(net);
-    let feeds_itself = text.matches(net).count() > 1 && !register;
-    if feeds_itself {
-        reads.extend(names(text.split_once('=')?.1));
+    if let Some(start) = line.find("always @(") {
+        let text = &line[start..];
+        let net = text.split_once(" <= ")?.0.rsplit([' ', ')']).next()?;
+        return Some((net, Statement { text, register: true, reads: names(text) }));
     }
-    Some((net, Statement { text, register, reads }))
+    let text = &line[line.find("assign ")?..];
+    let (net, value) = text.strip_prefix("assign ")?.split_once('=')?;
+    Some((net.trim(), Statement { text, register: false, reads: names(value) }))
 }
 
 /// The names of nets in a piece of Verilog.
@@ -111,4 +103,45 @@ fn names(text: &str) -> BTreeSet<&str> {
         }));
     }
     names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHIP: &str = "
+module chip (input io_12_31_1, output io_18_31_1);
+wire n1, n2, n3;
+reg io_18_31_1 = 0;
+assign n1 = /* LUT 17 30  0 */ !io_18_31_1;
+assign n2 = 1;
+/* FF 17 30  0 */ always @(posedge io_12_31_1, posedge n3) if (n3) io_18_31_1 <= 1'b0; else if (n2) io_18_31_1 <= n1;
+";
+
+    fn module(text: &str) -> String {
+        match cone(text, "io_18_31_1", "one") {
+            Cone::Module(text) => text,
+            Cone::Unclear(reason) => panic!("{reason}"),
+        }
+    }
+
+    #[test]
+    fn the_cone_has_what_the_pin_needs() {
+        let text = module(&format!("{CHIP}assign n4 = n1;\n"));
+        assert!(text.starts_with("module one (input io_12_31_1, output pin);\n"), "{text}");
+        for part in ["reg io_18_31_1 = 0;", "wire n3 = 1'b0;", "assign n2 = 1;", "else if (n2)"] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+        assert!(!text.contains("n4"), "{text}");
+    }
+
+    #[test]
+    fn what_icebox_takes_for_a_fight_is_unclear() {
+        let fight = format!("{CHIP}assign n1 = n3;\n");
+        assert!(matches!(cone(&fight, "io_18_31_1", "one"), Cone::Unclear(_)));
+        let other = format!("{CHIP}assign n5 = n3;\nassign n5 = n1;\nassign n6 = n5;\n");
+        module(&other);
+        let memory = format!("{CHIP}  .RDATA({{n3, open_1}}),\n");
+        assert!(matches!(cone(&memory, "io_18_31_1", "one"), Cone::Unclear(_)));
+    }
 }
