@@ -6,3 +6,8 @@ icefarm_core::plugin!();
 mod example_state;
 
 pub use example_state::ExampleState;
+
+/// The examples of the README, which are compiled so that they stay true.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
