@@ -29,16 +29,47 @@ pub(crate) fn interrupted() -> ExitCode {
 
 /// An error with everything that caused it, on one line for a terminal.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
+    let mut texts = Vec::new();
     let mut cause = error.source();
     while let Some(error) = cause {
-        let next = error.to_string();
-        // Many errors already tell their cause: saying it twice helps nobody.
-        if !text.contains(&next) {
-            text.push_str(": ");
-            text.push_str(&next);
-        }
+        texts.push(error.to_string());
         cause = error.source();
     }
-    text
+    let mut line = error.to_string();
+    // Many errors already tell what is at the bottom of them: saying it twice helps nobody.
+    if texts.last().is_some_and(|bottom| line.contains(bottom.as_str())) {
+        return line;
+    }
+    for text in &texts {
+        if !line.contains(text.as_str()) {
+            line.push_str(": ");
+            line.push_str(text);
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{text}")]
+    struct Fault {
+        text: &'static str,
+        source: Option<Box<Fault>>,
+    }
+
+    fn faults(texts: &[&'static str]) -> Fault {
+        let source = (texts.len() > 1).then(|| Box::new(faults(&texts[1..])));
+        Fault { text: texts[0], source }
+    }
+
+    #[test]
+    fn every_cause_is_told_once() {
+        assert_eq!(chain(&faults(&["it failed", "no file"])), "it failed: no file");
+        assert_eq!(chain(&faults(&["it failed: no file", "no file"])), "it failed: no file");
+        let refused = faults(&["too few (code)", "http://x: too few", "too few"]);
+        assert_eq!(chain(&refused), "too few (code)");
+    }
 }

@@ -182,7 +182,8 @@ impl std::fmt::Display for Refusal {
                 write!(f, "`request` {request} was used for another reservation; choose a new one")
             }
             Self::NotEnough { wanted, available, simulated } => {
-                write!(f, "{wanted} boards were asked for and {available} can be had now")?;
+                let boards = if *wanted == 1 { "board was" } else { "boards were" };
+                write!(f, "{wanted} {boards} asked for and {available} can be had now")?;
                 if *simulated > 0 {
                     write!(
                         f,

@@ -186,6 +186,9 @@ pub(crate) struct EvaluateArgs {
     /// How many boards to reserve.
     #[arg(long, env = "ICEFARM_BOARDS", value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) boards: u32,
+    /// How long to wait for so many boards to be free, in seconds.
+    #[arg(long, env = "ICEFARM_WAIT", value_name = "SECONDS", default_value_t = 30)]
+    pub(crate) wait: u32,
     /// On which of them each circuit is measured.
     #[arg(long, env = "ICEFARM_PLACE", value_enum, default_value_t = Place::Each)]
     pub(crate) place: Place,

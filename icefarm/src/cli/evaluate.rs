@@ -9,13 +9,18 @@ use super::{client, pairs, print};
 use crate::{complain, exit, serve};
 use futures::StreamExt;
 use icefarm_client::{
-    Circuit, CircuitOutcome, Client, ClientError, Evaluator, Placement, ReserveOptions, Untyped,
+    Circuit, CircuitOutcome, Client, ClientError, Evaluator, Placement, Reservation,
+    ReserveOptions, Untyped,
 };
 use icefarm_core::Value;
 use icefarm_core::evaluation::Outcome;
+use icefarm_core::wire::{ErrorCode, events};
 use progress::Progress;
 use readings::Readings;
+use std::io::Write;
 use std::process::ExitCode;
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
 
 #[derive(Debug, thiserror::Error)]
 enum Fault {
@@ -86,7 +91,7 @@ async fn measure(
     kind_args: serde_json::Map<String, serde_json::Value>,
 ) -> Result<End, Fault> {
     let options = ReserveOptions::new(args.boards, args.kind.as_str()).args(&kind_args);
-    let reservation = client.reserve(options).await?;
+    let reservation = reserve(client, options, Duration::from_secs(args.wait.into())).await?;
     let evaluator = Evaluator::<Untyped>::new(client, &reservation)?;
     let (placement, per_circuit) = match args.place {
         Place::Each => (Placement::Each, args.boards as usize),
@@ -111,6 +116,42 @@ async fn measure(
         print::table(&readings.table());
     }
     Ok(if all_read { End::AllRead } else { End::SomeNotRead })
+}
+
+/// Reserves boards. While too few are free, it tries again whenever control says that one more is.
+async fn reserve(
+    client: &Client,
+    options: ReserveOptions,
+    wait: Duration,
+) -> Result<Reservation, ClientError> {
+    let deadline = Instant::now() + wait;
+    // Before the first try: a board that becomes free right after it is not missed.
+    let mut events = client.events();
+    let mut told = false;
+    loop {
+        let refused = match client.reserve(options.clone()).await {
+            Err(error) if error.code() == Some(ErrorCode::NotEnoughDevices) => error,
+            reserved_or_failed => return reserved_or_failed,
+        };
+        if !told && !wait.is_zero() {
+            tell(&format!("{refused}; waiting up to {} s", wait.as_secs()));
+            told = true;
+        }
+        loop {
+            match timeout_at(deadline, events.next()).await {
+                Ok(Some(event)) if event.event.event == events::DEVICES_AVAILABLE => break,
+                Ok(Some(_)) => {}
+                Ok(None) | Err(_) => return Err(refused),
+            }
+        }
+    }
+}
+
+/// A remark for people, beside what the command prints.
+fn tell(text: &str) {
+    let mut err = std::io::stderr().lock();
+    // Nobody listens if stderr is closed.
+    let _ = writeln!(err, "{text}");
 }
 
 /// Why there is no reading, in one line.

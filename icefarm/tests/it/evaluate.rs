@@ -3,6 +3,7 @@
 use crate::farm::{Farm, circuit, icefarm, run, stderr, stdout};
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::process::Stdio;
 
 fn lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -109,4 +110,26 @@ fn files_that_are_not_there_stop_the_run_before_anything_is_reserved() {
     assert_eq!(output.status.code(), Some(1));
     let text = stderr(&output);
     assert!(text.contains("no-such.bin") && text.contains("neither.bin"), "{text}");
+}
+
+#[test]
+fn a_run_waits_for_boards_that_others_hold() {
+    let farm = Farm::start(1);
+    let url = farm.control.url.as_str();
+    let one = circuit("pulses_1000.bin");
+    assert!(
+        run(&["reserve", "1", "--ttl", "600", "--name", "alice", "--control", url])
+            .status
+            .success()
+    );
+    let refused = run(&["evaluate", &one, "--wait", "0", "--control", url]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(stderr(&refused).contains("not_enough_devices"), "{}", stderr(&refused));
+
+    let mut waiting = icefarm(&["evaluate", &one, "--wait", "100", "--control", url]);
+    let waiting = waiting.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    assert!(run(&["end", "--all", "--name", "alice", "--control", url]).status.success());
+    let output = waiting.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stdout(&output).contains("1000"));
 }
