@@ -10,6 +10,8 @@ use icefarm_core::evaluation::Outcome;
 use icefarm_core::wire::{ErrorCode, ErrorDetail, Event};
 use icefarm_core::{Kind, LeaseId, Value};
 use serde_json::json;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 #[derive(Debug)]
 enum Counting {}
@@ -22,6 +24,14 @@ impl Evaluation for Counting {
 
 fn circuits(count: u8) -> Vec<Circuit> {
     (0..count).map(|n| Circuit::new(format!("c{n}"), vec![n])).collect()
+}
+
+/// Circuits without end, of which it counts how many were taken.
+fn endless(taken: Arc<AtomicU32>) -> impl Iterator<Item = Circuit> {
+    (0..u64::MAX).map(move |n| {
+        taken.fetch_add(1, Ordering::Relaxed);
+        Circuit::new(format!("c{n}"), vec![1])
+    })
 }
 
 async fn next<R: Send + 'static>(outcomes: &mut Outcomes<R>) -> CircuitOutcome<R> {
@@ -224,20 +234,44 @@ async fn a_worker_that_does_not_know_the_lease_yet_is_waited_for() {
 async fn input_is_taken_only_as_fast_as_boards_work() {
     let mut farm = Farm::with(&[("A", 0)]).await;
     let evaluator = Evaluator::<Counting>::new(&farm.client, &farm.reservation).unwrap();
-    let taken = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
-    let count = taken.clone();
-    let endless = (0u64..).map(move |n| {
-        count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        Circuit::new(format!("c{n}"), vec![1])
-    });
-    let mut outcomes = evaluator.evaluate(endless, Placement::Each);
+    let taken = Arc::new(AtomicU32::new(0));
+    let mut outcomes = evaluator.evaluate(endless(taken.clone()), Placement::Each);
     for n in 0..40u64 {
         let (id, _) = while_reading!(outcomes, farm.workers[0].circuit().await);
         farm.workers[0].read("A", &id, n);
         assert_eq!(next(&mut outcomes).await.reading(), Some(&n));
     }
-    let taken = taken.load(std::sync::atomic::Ordering::Relaxed);
+    let taken = taken.load(Ordering::Relaxed);
     assert!(taken < 60, "{taken} circuits were taken for 40 outcomes");
+}
+
+#[tokio::test]
+async fn boards_are_not_given_what_nobody_waits_for() {
+    let mut farm = Farm::with(&[("A", 0)]).await;
+    let evaluator = Evaluator::<Counting>::new(&farm.client, &farm.reservation).unwrap();
+    let taken = Arc::new(AtomicU32::new(0));
+    let mut dropped = evaluator.evaluate(endless(taken.clone()), Placement::Each);
+    let given = while_reading!(dropped, {
+        // More than the board is given at once: the rest waits.
+        while taken.load(Ordering::Relaxed) < 7 {
+            tokio::task::yield_now().await;
+        }
+        farm.workers[0].circuit().await.0
+    });
+    drop(dropped);
+    farm.workers[0].read("A", &given, 0);
+    let mut wanted = evaluator.submit(("wanted", vec![99]), Placement::Each).await;
+    // Whatever else the board was given, it was given before the stream was dropped.
+    let mut files = Vec::new();
+    while files.last() != Some(&99) {
+        let command = farm.workers[0].command().await;
+        let id = command.evaluation();
+        files.push(command.frame.contents["files"].get(&id).unwrap().to_blob().unwrap()[0]);
+        command.answer(|_| Ok(Value::Null));
+        farm.workers[0].read("A", &id, 7);
+    }
+    assert!(files.len() <= 4, "{files:?}");
+    assert_eq!(next(&mut wanted).await.reading(), Some(&7));
 }
 
 #[tokio::test]

@@ -206,6 +206,12 @@ async fn a_stream_that_began_anew_is_told_and_open_circuits_are_given_again() {
     let evaluator = Evaluator::<Untyped>::new(&farm.client, &farm.reservation).unwrap();
     let mut outcomes = evaluator.submit(("c", vec![1]), Placement::Each).await;
     let (id, _) = farm.workers[0].circuit().await;
+    // Once this is answered, so is the circuit's command: it is not sent again for its own sake.
+    let a = serial("A");
+    let (answer, ()) = tokio::join!(farm.client.command(&a, "e", ()), async {
+        farm.workers[0].command().await.answer(|_| Ok(Value::Null));
+    });
+    answer.unwrap();
     let mut events = farm.client.events();
     // The worker restarts in place: another hub with another epoch under the same address.
     farm.workers[0].restart(&farm.network).await;
@@ -327,4 +333,25 @@ async fn the_stream_of_events_ends_with_the_client() {
     closed.unwrap();
     events.for_each(async |_| ()).await;
     assert!(farm.client.events().next().await.is_none());
+}
+
+#[tokio::test]
+async fn the_socket_to_a_worker_lasts_as_long_as_boards_of_it_are_held() {
+    let mut farm = Farm::with(&[("A", 0), ("B", 1)]).await;
+    farm.control.tell("A", Event::new("reservation end").with("lease", 1));
+    while farm.workers[0].hub.connected(&me()) {
+        tokio::task::yield_now().await;
+    }
+    assert!(farm.workers[1].hub.connected(&me()));
+    let mut events = farm.client.events();
+    let (reservation, ()) = tokio::join!(farm.client.reserve(ReserveOptions::new(1, "k")), async {
+        let mut answer = granted(&[("A", &farm.workers[0].url)]);
+        answer["boards"][0]["lease"] = 5.into();
+        farm.control.call("/reserve").await.answer(answer);
+    });
+    farm.workers[0].tell("A", Event::new("initialized").with("lease", 5));
+    reservation.unwrap().initialized(SOON).await.unwrap();
+    // The new socket goes on where the old one was: nothing is told twice.
+    let event = events.next().await.unwrap();
+    assert_eq!((event.serial, event.event.fields.get("lease")), (serial("A"), Some(&5.into())));
 }
