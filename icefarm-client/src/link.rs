@@ -358,6 +358,63 @@ impl Task {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::outstanding::CommandFailure;
+    use futures::future::BoxFuture;
+    use icefarm_core::Object;
+    use icefarm_core::wire::ClientFrame;
+    use icefarm_net::{BoxIo, Endpoint};
+
+    /// A network without any server.
+    struct Nowhere;
+
+    impl Connector for Nowhere {
+        fn connect<'a>(&'a self, _: &'a Endpoint) -> BoxFuture<'a, std::io::Result<BoxIo>> {
+            Box::pin(async { Err(std::io::Error::other("no route")) })
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_is_away_for_too_long_fails_what_waits_for_it() {
+        let hub = Arc::new(Hub::new());
+        let url: Arc<str> = Arc::from("http://nowhere:1");
+        let (undelivered, _events) = mpsc::unbounded_channel();
+        let (link, connected) = Link::open(LinkSetup {
+            url: url.clone(),
+            name: ClientName::new("me").unwrap(),
+            instance: "i".into(),
+            bounds: Bounds::default().away(Duration::from_secs(180)),
+            connector: Arc::new(Nowhere),
+            hub: hub.clone(),
+            undelivered,
+            place: Arc::default(),
+        });
+        let began = Instant::now();
+        assert!(matches!(connected.await.unwrap(), Err(ClientError::Unreachable { .. })));
+        let (tell, mut told) = mpsc::unbounded_channel();
+        let command = || {
+            let tell = tell.clone();
+            let answer = move |_: &Serial, result: Result<_, CommandFailure>| {
+                let _ = tell.send(result);
+            };
+            let serials = vec![Serial::new("S").unwrap()];
+            let (event, contents, id) = ("e".to_owned(), Object::new(), "1".to_owned());
+            let frame = ClientFrame { serials, event, contents, id: Some(id.clone()) };
+            Command { id, frame, answer: Box::new(answer) }
+        };
+        assert!(link.command(command()).is_none());
+        let Err(CommandFailure::Lost(loss)) = told.recv().await.unwrap() else {
+            panic!("nobody can have answered")
+        };
+        assert_eq!(loss.code, codes::UNREACHABLE);
+        assert!(loss.reason.contains("no route"), "{}", loss.reason);
+        assert_eq!(began.elapsed().as_secs(), 180);
+        let reach = hub.follow(&[]).reach;
+        assert!(matches!(reach[&url], Reach::Unreachable(_)));
+        // Whatever comes now fails at once.
+        assert!(link.command(command()).is_none());
+        assert!(told.recv().await.unwrap().is_err());
+        assert_eq!(began.elapsed().as_secs(), 180);
+    }
 
     #[test]
     fn a_place_is_kept_within_an_epoch_only() {

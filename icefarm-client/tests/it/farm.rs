@@ -2,7 +2,7 @@
 
 use futures::future::BoxFuture;
 use icefarm_client::{Bounds, Client, ClientBuilder, Reservation, ReserveOptions};
-use icefarm_core::wire::{ClientFrame, ErrorDetail, Event, Position, ServerFrame};
+use icefarm_core::wire::{ClientFrame, ErrorCode, ErrorDetail, Event, Position, ServerFrame};
 use icefarm_core::{ClientName, Object, Serial, Value};
 use icefarm_net::{
     Answer, ApiError, BodyLimits, Caller, Hub, HubConfig, Journal, ServeOptions, SocketRequest,
@@ -10,11 +10,11 @@ use icefarm_net::{
 };
 use serde_json::json;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
-use warp::Filter;
+use warp::{Filter, Reply};
 
 use crate::network::Network;
 
@@ -112,6 +112,8 @@ pub(crate) struct Server {
     pub(crate) commands: mpsc::UnboundedReceiver<Command>,
     /// The number of the last event that all subscribers have acknowledged.
     pub(crate) done: watch::Receiver<u64>,
+    /// Whether new websockets are refused.
+    pub(crate) refuses: Arc<AtomicBool>,
     stop: Option<oneshot::Sender<()>>,
     serving: Option<JoinHandle<()>>,
 }
@@ -139,9 +141,14 @@ impl Server {
         let (call, calls) = mpsc::unbounded_channel();
         let (command, commands) = mpsc::unbounded_channel();
         let service: Arc<dyn SocketService> = Arc::new(Commands(command));
-        let sockets = hub.clone();
-        let socket = icefarm_net::ws()
-            .map(move |request: SocketRequest| sockets.accept(request, service.clone()));
+        let (sockets, refuses) = (hub.clone(), Arc::new(AtomicBool::new(false)));
+        let refusing = refuses.clone();
+        let socket = icefarm_net::ws().map(move |request: SocketRequest| {
+            if refusing.load(Ordering::Relaxed) {
+                return ApiError::new(ErrorCode::Forbidden, "not today").into_response();
+            }
+            sockets.accept(request, service.clone())
+        });
         let requests = warp::path::full().and(icefarm_net::object(BodyLimits::default())).then(
             move |path: warp::path::FullPath, body: Option<Object>| {
                 let (answer, answered) = oneshot::channel();
@@ -165,7 +172,7 @@ impl Server {
         let service = warp::service(routes);
         let serving = icefarm_net::serve(listener, service, ServeOptions::default(), stopped);
         let serving = Some(tokio::spawn(serving));
-        Self { url, hub, calls, commands, done, stop: Some(stop), serving }
+        Self { url, hub, calls, commands, done, refuses, stop: Some(stop), serving }
     }
 
     /// Publishes one event of a board.

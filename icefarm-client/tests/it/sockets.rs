@@ -3,15 +3,13 @@
 use crate::farm::{Farm, SOON, Server, builder, granted, me, serial};
 use crate::network::Network;
 use futures::StreamExt as _;
-use icefarm_client::{
-    Bounds, Client, ClientError, Evaluator, Placement, ReserveOptions, Untyped, codes,
-};
+use icefarm_client::{ClientError, Evaluator, Placement, ReserveOptions, Untyped, codes};
 use icefarm_core::evaluation::Outcome;
 use icefarm_core::wire::{ErrorCode, ErrorDetail, Event, ServerFrame};
 use icefarm_core::{Blob, Value, register};
 use serde_json::json;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::Ordering;
 use tokio::sync::mpsc;
 
 #[tokio::test]
@@ -226,50 +224,37 @@ async fn a_stream_that_began_anew_is_told_and_open_circuits_are_given_again() {
 }
 
 #[tokio::test]
-async fn a_worker_that_stays_away_fails_what_waits_for_it() {
-    let (mut control, mut worker, network) =
-        (Server::start().await, Server::start().await, Network::new());
-    // Any bound does: the network stays down until everything has failed.
-    let bounds = Bounds::default().away(Duration::from_millis(200));
-    let client = Client::builder(&control.url)
-        .name(crate::farm::NAME)
-        .bounds(bounds)
-        .connector(Arc::new(network.clone()))
-        .connect()
-        .await
-        .unwrap();
-    let (reservation, ()) = tokio::join!(client.reserve(ReserveOptions::new(2, "k")), async {
-        control.call("/reserve").await.answer(granted(&[("A", &worker.url), ("B", &worker.url)]));
-    });
-    let reservation = reservation.unwrap();
-    worker.tell("A", Event::new("initialized"));
-    client.wait_initialized(&[serial("A")], SOON).await.unwrap();
-    let evaluator = Evaluator::<Untyped>::new(&client, &reservation).unwrap();
-    let placement = Placement::On(vec![serial("A")]);
-    let mut outcomes = evaluator.submit(("c", vec![1]), placement).await;
-    worker.circuit().await;
-    let (b, a) = (serial("B"), serial("A"));
+async fn a_worker_that_does_not_come_back_fails_what_waits_for_it() {
+    let mut farm = Farm::uninitialized(&[("A", 0), ("B", 0)]).await;
+    let (a, b) = (serial("A"), serial("B"));
+    farm.workers[0].tell("A", Event::new("initialized"));
+    farm.client.wait_initialized(std::slice::from_ref(&a), SOON).await.unwrap();
+    let evaluator = Evaluator::<Untyped>::new(&farm.client, &farm.reservation).unwrap();
+    let mut outcomes = evaluator.submit(("c", vec![1]), Placement::On(vec![a.clone()])).await;
+    farm.workers[0].circuit().await;
     let (waited, commanded, outcome, ()) = tokio::join!(
-        client.wait_initialized(std::slice::from_ref(&b), SOON),
-        client.command(&a, "e", ()),
+        farm.client.wait_initialized(std::slice::from_ref(&b), SOON),
+        farm.client.command(&a, "e", ()),
         outcomes.next(),
         async {
-            worker.command().await;
-            network.go_down();
+            farm.workers[0].command().await;
+            farm.workers[0].refuses.store(true, Ordering::Relaxed);
+            farm.network.cut();
         }
     );
     for error in [waited.unwrap_err(), commanded.unwrap_err()] {
-        assert!(matches!(error, ClientError::Unreachable { .. }), "{error:?}");
+        let ClientError::Unreachable { reason, .. } = &error else { panic!("{error:?}") };
+        assert!(reason.contains("not today"), "{reason}");
     }
     let Outcome::Failed { code, reason } = outcome.unwrap().evaluated.outcome else { panic!() };
     assert_eq!(code, codes::UNREACHABLE);
-    assert!(reason.contains(&worker.url), "{reason}");
-    // It is tried on: what comes after the repair works.
-    network.repair();
-    let mut events = client.events();
-    worker.tell("B", Event::new("initialized"));
+    assert!(reason.contains(&farm.workers[0].url), "{reason}");
+    // It is tried on, and what comes later works.
+    farm.workers[0].refuses.store(false, Ordering::Relaxed);
+    let mut events = farm.client.events();
+    farm.workers[0].tell("B", Event::new("initialized"));
     events.next().await.unwrap();
-    client.wait_initialized(&[b], SOON).await.unwrap();
+    farm.client.wait_initialized(&[b], SOON).await.unwrap();
 }
 
 #[tokio::test]
