@@ -1,9 +1,8 @@
 //! `icefarm control`.
 
-use crate::serve::{self, ServeError};
-use crate::{complain, exit, role};
+use crate::serve::{self, ServeError, ServerArgs};
+use crate::{exit, role};
 use clap::Args;
-use clap::builder::BoolishValueParser;
 use icefarm_control::{Control, ControlConfig, ControlError};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -30,25 +29,13 @@ pub(crate) struct ControlArgs {
     #[arg(long, env = "ICEFARM_DB", value_name = "FILE", default_value = "farm.sqlite")]
     pub(crate) db: PathBuf,
 
-    /// A host name under which browsers and clients may reach this server, beside addresses and
-    /// `localhost`; may be given several times.
-    #[arg(
-        long,
-        env = "ICEFARM_ALLOW_HOST",
-        value_name = "NAME",
-        value_delimiter = ',',
-        action = clap::ArgAction::Append
-    )]
-    pub(crate) allow_host: Vec<String>,
-
     /// How long after its start this server lets no reservation expire, in seconds: clients need a
     /// moment to find it again.
     #[arg(long, env = "ICEFARM_GRACE", value_name = "SECONDS", default_value_t = 60)]
     pub(crate) grace: u32,
 
-    /// Listen on an address that others can reach, although nobody is asked who they are.
-    #[arg(long, env = "ICEFARM_INSECURE", value_parser = BoolishValueParser::new())]
-    pub(crate) insecure: bool,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -76,22 +63,16 @@ pub fn control_main() -> ExitCode {
 }
 
 pub(crate) fn main(args: ControlArgs) -> ExitCode {
-    match run(args) {
-        Ok(()) => exit::DONE,
-        Err(fault) => {
-            complain(&exit::chain(&fault));
-            exit::failed()
-        }
-    }
+    exit::of(run(args))
 }
 
 fn run(args: ControlArgs) -> Result<(), Fault> {
     let runtime = tokio::runtime::Runtime::new().map_err(Fault::Runtime)?;
     runtime.block_on(async {
-        let listener = serve::listen(args.listen, args.insecure).await?;
+        let listener = serve::listen(args.listen, args.server.insecure).await?;
         let mut config = ControlConfig::default();
         config.rules.startup_grace = Duration::from_secs(args.grace.into());
-        for host in &args.allow_host {
+        for host in &args.server.allow_host {
             config.serve.guard = config.serve.guard.allow_host(host)?;
         }
         let control = Control::builder().database(args.db).config(config).build()?;

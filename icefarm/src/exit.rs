@@ -27,6 +27,17 @@ pub(crate) fn interrupted() -> ExitCode {
     ExitCode::from(130)
 }
 
+/// What the shell gets of a command that works or fails. The user is told why it fails.
+pub(crate) fn of(outcome: Result<(), impl std::error::Error>) -> ExitCode {
+    match outcome {
+        Ok(()) => DONE,
+        Err(fault) => {
+            crate::complain(&chain(&fault));
+            failed()
+        }
+    }
+}
+
 /// An error with everything that caused it, on one line for a terminal.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut texts = Vec::new();

@@ -1,10 +1,31 @@
 //! What the server commands have in common: listening, telling where, and ending on a signal.
 
+use clap::Args;
+use clap::builder::BoolishValueParser;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::pin;
 use tokio::net::TcpListener;
+
+/// What every server takes.
+#[derive(Debug, Default, Args)]
+pub(crate) struct ServerArgs {
+    /// A host name under which this server may be reached, beside addresses and `localhost`; may
+    /// be given several times.
+    #[arg(
+        long,
+        env = "ICEFARM_ALLOW_HOST",
+        value_name = "NAME",
+        value_delimiter = ',',
+        action = clap::ArgAction::Append
+    )]
+    pub(crate) allow_host: Vec<String>,
+
+    /// Listen on an address that others can reach, although nobody is asked who they are.
+    #[arg(long, env = "ICEFARM_INSECURE", value_parser = BoolishValueParser::new())]
+    pub(crate) insecure: bool,
+}
 
 /// Why a server could not run.
 #[derive(Debug, thiserror::Error)]

@@ -1,8 +1,8 @@
 //! `icefarm up`: control, a worker and virtual boards in one process.
 
-use crate::serve::{self, ServeError};
+use crate::exit;
+use crate::serve::{self, ServeError, ServerArgs};
 use crate::worker::{self, WorkerArgs};
-use crate::{complain, exit};
 use clap::Args;
 use icefarm_control::{Control, ControlError};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -50,14 +50,8 @@ enum Fault {
     Runtime(std::io::Error),
 }
 
-pub(crate) fn main(args: UpArgs) -> ExitCode {
-    match run(&args) {
-        Ok(()) => exit::DONE,
-        Err(fault) => {
-            complain(&exit::chain(&fault));
-            exit::failed()
-        }
-    }
+pub(crate) fn main(args: &UpArgs) -> ExitCode {
+    exit::of(run(args))
 }
 
 fn run(args: &UpArgs) -> Result<(), Fault> {
@@ -84,8 +78,7 @@ fn run(args: &UpArgs) -> Result<(), Fault> {
             sim: args.boards,
             sim_serial: Vec::new(),
             sim_speed: args.sim_speed,
-            allow_host: Vec::new(),
-            insecure: false,
+            server: ServerArgs::default(),
         })?;
 
         let signalled = serve::signalled()?;

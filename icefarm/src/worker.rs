@@ -1,9 +1,8 @@
 //! `icefarm worker`.
 
-use crate::serve::{self, ServeError};
-use crate::{complain, exit, role};
+use crate::serve::{self, ServeError, ServerArgs};
+use crate::{exit, role};
 use clap::Args;
-use clap::builder::BoolishValueParser;
 use icefarm_core::{Registry, RegistryError, Serial, WorkerName};
 use icefarm_sim::VirtualBus;
 use icefarm_worker::{Worker, WorkerConfig, WorkerError};
@@ -63,20 +62,8 @@ pub(crate) struct WorkerArgs {
     #[arg(long, env = "ICEFARM_SIM_SPEED", value_name = "FACTOR", default_value_t = 1.0)]
     pub(crate) sim_speed: f64,
 
-    /// A host name under which this server may be reached, beside addresses and `localhost`; may
-    /// be given several times.
-    #[arg(
-        long,
-        env = "ICEFARM_ALLOW_HOST",
-        value_name = "NAME",
-        value_delimiter = ',',
-        action = clap::ArgAction::Append
-    )]
-    pub(crate) allow_host: Vec<String>,
-
-    /// Listen on an address that others can reach, although nobody is asked who they are.
-    #[arg(long, env = "ICEFARM_INSECURE", value_parser = BoolishValueParser::new())]
-    pub(crate) insecure: bool,
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -114,19 +101,13 @@ pub fn worker_main() -> ExitCode {
 }
 
 pub(crate) fn main(args: WorkerArgs) -> ExitCode {
-    match run(args) {
-        Ok(()) => exit::DONE,
-        Err(fault) => {
-            complain(&exit::chain(&fault));
-            exit::failed()
-        }
-    }
+    exit::of(run(args))
 }
 
 fn run(args: WorkerArgs) -> Result<(), Fault> {
     let runtime = tokio::runtime::Runtime::new().map_err(Fault::Runtime)?;
     runtime.block_on(async {
-        let listener = serve::listen(args.listen, args.insecure).await?;
+        let listener = serve::listen(args.listen, args.server.insecure).await?;
         let address = listener
             .local_addr()
             .map_err(|source| ServeError::Listen { address: args.listen, source })?;
@@ -150,7 +131,7 @@ pub(crate) fn build(args: &WorkerArgs) -> Result<Worker, Fault> {
         bus = bus.serial(Serial::new(serial.as_str())?);
     }
     let mut config = WorkerConfig::default();
-    config.allowed_hosts.clone_from(&args.allow_host);
+    config.allowed_hosts.clone_from(&args.server.allow_host);
     let mut worker = Worker::builder()
         .name(name)
         .control(args.control.as_str())

@@ -6,7 +6,7 @@
 use super::args::{ClientArgs, DevicesArgs, EndArgs, RebootArgs, ReserveArgs};
 use super::table::Table;
 use super::{pairs, print};
-use crate::{complain, exit, serve};
+use crate::{exit, serve};
 use icefarm_core::Serial;
 use icefarm_core::wire::{BoardDetail, ReservationAnswer, V1_JSON};
 use icefarm_net::{Endpoint, HttpClient, HttpError, RequestOptions};
@@ -59,13 +59,7 @@ impl Control {
 
 fn run(work: impl Future<Output = Result<(), Fault>>) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    match runtime.map_err(Fault::Runtime).and_then(|runtime| runtime.block_on(work)) {
-        Ok(()) => exit::DONE,
-        Err(fault) => {
-            complain(&exit::chain(&fault));
-            exit::failed()
-        }
-    }
+    exit::of(runtime.map_err(Fault::Runtime).and_then(|runtime| runtime.block_on(work)))
 }
 
 pub(crate) fn devices(args: DevicesArgs) -> ExitCode {

@@ -28,7 +28,7 @@ pub fn main() -> ExitCode {
     };
     crate::serve::log(cli.verbose);
     match cli.command {
-        Command::Up(args) => crate::up::main(args),
+        Command::Up(args) => crate::up::main(&args),
         Command::Control(args) => crate::control::main(args),
         Command::Worker(args) => crate::worker::main(args),
         Command::Devices(args) => client::devices(args),
