@@ -219,8 +219,7 @@ impl<K: Evaluation> Driver<K> {
     /// Does what the schedule says.
     fn act(&mut self) {
         let now = self.now();
-        self.schedule.forget(Sink::is_closed);
-        for effect in self.schedule.fill(now) {
+        for effect in self.schedule.fill(now, |sink| !sink.is_closed()) {
             match effect {
                 Effect::Send { worker, serials, id, circuit } => {
                     self.send(&worker, serials, id, &circuit);

@@ -15,8 +15,8 @@ use std::time::Duration;
 
 impl<J: Clone> Schedule<J> {
     /// Gives boards what they can take and returns everything that is to be done since the last
-    /// call, in order.
-    pub(crate) fn fill(&mut self, now: Duration) -> Vec<Effect<J>> {
+    /// call, in order. Circuits that nobody waits for any more are forgotten instead.
+    pub(crate) fn fill(&mut self, now: Duration, is_wanted: impl Fn(&J) -> bool) -> Vec<Effect<J>> {
         let mut hungry: BTreeSet<Serial> = self
             .boards
             .iter()
@@ -32,6 +32,14 @@ impl<J: Clone> Schedule<J> {
                 (None, Some((mover, target))) => vec![(mover, target)],
                 (None, None) => break,
             };
+            debug_assert!(!given.is_empty(), "a hungry board takes what is next for it");
+            // All of them are of one submission, so they are wanted together or not at all.
+            let job =
+                given.first().and_then(|(task, _)| self.tasks.get(task)).map(|task| &task.job);
+            if !job.is_some_and(&is_wanted) {
+                given.into_iter().for_each(|(task, _)| drop(self.close(task)));
+                continue;
+            }
             for serial in self.give(now, given) {
                 if self.load(&serial) >= self.limits.credits {
                     hungry.remove(&serial);
@@ -64,17 +72,26 @@ impl<J: Clone> Schedule<J> {
         // Enough must stay for the other boards to find one each when they are done.
         let in_advance = (waiting - 1).checked_div(ready - 1).unwrap_or(usize::MAX);
         let depth = in_advance.saturating_add(1).clamp(1, self.limits.credits);
-        let takes = |serial: &Serial, task: TaskId| {
-            let Some(board) = self.boards.get(serial) else { return false };
-            let younger_is_next =
-                hungry.contains(serial) && board.queue.first().is_some_and(|head| *head > task);
-            board.is_ready() && (board.in_flight.len() < depth || younger_is_next)
-        };
+        let takers: Vec<(&Serial, &Board)> = self
+            .boards
+            .iter()
+            .filter(|(serial, board)| {
+                // Where a younger task would be next, an older one may go instead.
+                let room = board.in_flight.len() < depth;
+                board.is_ready() && (room || hungry.contains(*serial) && !board.queue.is_empty())
+            })
+            .collect();
+        if takers.is_empty() {
+            return None;
+        }
         self.moving.iter().find_map(|&task| {
-            let best = self
-                .boards
+            let best = takers
                 .iter()
-                .filter(|(serial, _)| takes(serial, task) && self.may_try(task, serial))
+                .filter(|(_, board)| {
+                    let room = board.in_flight.len() < depth;
+                    room || board.queue.first().is_some_and(|head| *head > task)
+                })
+                .filter(|(serial, _)| self.may_try(task, serial))
                 .min_by_key(|(_, board)| (board.in_flight.len(), board.queue.len()))?;
             Some((task, best.0.clone()))
         })
@@ -138,6 +155,9 @@ impl<J: Clone> Schedule<J> {
     /// What an idle board could take from another: the last that the other will come to, and what
     /// the other is working on only if it is away or not ready.
     fn copy_for_an_idle_board(&self) -> Option<(TaskId, Serial)> {
+        if self.movable == self.moving.len() {
+            return None;
+        }
         let idle: Vec<&Serial> = self
             .boards
             .iter()

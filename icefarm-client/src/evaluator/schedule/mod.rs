@@ -122,8 +122,10 @@ pub(crate) struct Schedule<J> {
     boards: BTreeMap<Serial, Board>,
     /// Open tasks only.
     tasks: BTreeMap<TaskId, Task<J>>,
-    /// The open tasks of an evaluation id.
-    by_id: HashMap<EvaluationId, Vec<TaskId>>,
+    /// The open tasks by their evaluation's id, and by their board if they are pinned.
+    by_id: HashMap<(EvaluationId, Option<Serial>), TaskId>,
+    /// How many open tasks may move, those in `moving` among them.
+    movable: usize,
     /// Moving tasks that no board has.
     moving: BTreeSet<TaskId>,
     next: u64,
@@ -137,6 +139,7 @@ impl<J: Clone> Schedule<J> {
             boards: BTreeMap::new(),
             tasks: BTreeMap::new(),
             by_id: HashMap::new(),
+            movable: 0,
             moving: BTreeSet::new(),
             next: 0,
             effects: Vec::new(),
@@ -202,18 +205,6 @@ impl<J: Clone> Schedule<J> {
             if let Some(loss) = refused {
                 self.fail(task, Some(serial), loss);
             }
-        }
-    }
-
-    /// Forgets circuits that no board has and that nobody wants any more.
-    pub(crate) fn forget(&mut self, is_unwanted: impl Fn(&J) -> bool) {
-        let queued = self.boards.values().flat_map(|board| &board.queue).chain(&self.moving);
-        let unwanted: Vec<TaskId> = queued
-            .filter(|task| self.tasks.get(task).is_some_and(|task| is_unwanted(&task.job)))
-            .copied()
-            .collect();
-        for task in unwanted {
-            self.close(task);
         }
     }
 
@@ -440,12 +431,9 @@ impl<J: Clone> Schedule<J> {
 
     /// The open task that an answer of this board under this id is for.
     fn find(&self, serial: &Serial, id: &EvaluationId) -> Option<TaskId> {
-        let candidates = self.by_id.get(id)?;
-        candidates.iter().copied().find(|task| {
-            self.tasks.get(task).is_some_and(|task| {
-                task.tried.contains(serial) && task.pin.as_ref().is_none_or(|pin| pin == serial)
-            })
-        })
+        let pinned = self.by_id.get(&(id.clone(), Some(serial.clone())));
+        let task = *pinned.or_else(|| self.by_id.get(&(id.clone(), None)))?;
+        self.tasks.get(&task)?.tried.contains(serial).then_some(task)
     }
 
     fn open(
@@ -457,7 +445,8 @@ impl<J: Clone> Schedule<J> {
     ) -> TaskId {
         let task_id = TaskId(self.next);
         self.next += 1;
-        self.by_id.entry(id.clone()).or_default().push(task_id);
+        self.movable += usize::from(pin.is_none());
+        self.by_id.insert((id.clone(), pin.clone()), task_id);
         let (tried, live) = (Vec::new(), Vec::new());
         self.tasks.insert(task_id, Task { id, circuit, job, pin, tried, live, losses: 0 });
         task_id
@@ -471,12 +460,8 @@ impl<J: Clone> Schedule<J> {
         if let Some(board) = task.pin.as_ref().and_then(|pin| self.boards.get_mut(pin)) {
             board.queue.remove(&task_id);
         }
-        if let Some(open) = self.by_id.get_mut(&task.id) {
-            open.retain(|open| *open != task_id);
-            if open.is_empty() {
-                self.by_id.remove(&task.id);
-            }
-        }
+        self.movable -= usize::from(task.pin.is_none());
+        self.by_id.remove(&(task.id.clone(), task.pin.clone()));
         Some(task)
     }
 

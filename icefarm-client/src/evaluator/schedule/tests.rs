@@ -34,6 +34,10 @@ fn farm(workers: &[&str]) -> Schedule<u32> {
     schedule
 }
 
+fn fill(schedule: &mut Schedule<u32>, now: Duration) -> Vec<Effect<u32>> {
+    schedule.fill(now, |_| true)
+}
+
 fn submit(schedule: &mut Schedule<u32>, from: u32, count: u32, places: Places<'_>) {
     for job in from..from + count {
         schedule.submit(job, format!("{job}").into(), upload(), places);
@@ -71,7 +75,7 @@ fn answer(schedule: &mut Schedule<u32>, board: &str, id: &str) -> Option<u32> {
 fn one_upload_serves_all_boards_of_a_worker() {
     let mut farm = farm(&["w1", "w1", "w2"]);
     submit(&mut farm, 0, 1, Places::Each);
-    let effects = farm.fill(at(0));
+    let effects = fill(&mut farm, at(0));
     assert_eq!(
         sent(&effects),
         [("0".into(), vec!["A".into(), "B".into()]), ("0".into(), vec!["C".into()])]
@@ -89,23 +93,23 @@ fn credits_bound_what_a_board_is_given_and_are_refilled_together() {
     let mut farm = farm(&["w", "w"]);
     submit(&mut farm, 0, 10, Places::Each);
     let both = || vec!["A".to_owned(), "B".to_owned()];
-    let effects = farm.fill(at(0));
+    let effects = fill(&mut farm, at(0));
     assert_eq!(sent(&effects), (0..4).map(|id| (id.to_string(), both())).collect::<Sent>());
     // The boards go in step, one a little ahead: still every circuit is uploaded once.
     assert_eq!(answer(&mut farm, "A", "0"), Some(0));
-    assert_eq!(sent(&farm.fill(at(1))), Sent::new());
+    assert_eq!(sent(&fill(&mut farm, at(1))), Sent::new());
     assert_eq!(answer(&mut farm, "B", "0"), Some(0));
     assert_eq!(answer(&mut farm, "A", "1"), Some(1));
-    assert_eq!(sent(&farm.fill(at(1)))[0], ("4".into(), both()));
+    assert_eq!(sent(&fill(&mut farm, at(1)))[0], ("4".into(), both()));
 }
 
 #[test]
 fn the_last_moving_circuits_are_not_given_in_advance() {
     let mut farm = farm(&["w", "w"]);
     submit(&mut farm, 0, 3, Places::Any);
-    assert_eq!(sent(&farm.fill(at(0))).len(), 2);
+    assert_eq!(sent(&fill(&mut farm, at(0))).len(), 2);
     assert_eq!(answer(&mut farm, "B", "1"), Some(1));
-    assert_eq!(sent(&farm.fill(at(1))), [("2".to_owned(), vec!["B".to_owned()])]);
+    assert_eq!(sent(&fill(&mut farm, at(1))), [("2".to_owned(), vec!["B".to_owned()])]);
 }
 
 #[test]
@@ -115,9 +119,9 @@ fn an_idle_board_gets_a_copy_of_what_waits_elsewhere_and_the_first_outcome_count
     farm.boards.get_mut("A").unwrap().connected = true;
     submit(&mut farm, 0, 2, Places::Any);
     // Only A is there: it gets both.
-    assert_eq!(sent(&farm.fill(at(0))).len(), 2);
+    assert_eq!(sent(&fill(&mut farm, at(0))).len(), 2);
     farm.connected(at(1), "w", true);
-    assert_eq!(sent(&farm.fill(at(1))), [("1".to_owned(), vec!["B".to_owned()])]);
+    assert_eq!(sent(&fill(&mut farm, at(1))), [("1".to_owned(), vec!["B".to_owned()])]);
     let verdict = farm.outcome(at(2), &serial("B"), &"1".into(), false);
     assert!(matches!(verdict, Verdict::Deliver(Settled { job: 1, attempt: 2, .. })));
     assert_eq!(answer(&mut farm, "A", "0"), Some(0));
@@ -129,19 +133,19 @@ fn an_idle_board_gets_a_copy_of_what_waits_elsewhere_and_the_first_outcome_count
 fn the_death_of_a_board_moves_what_can_move_and_fails_what_is_pinned() {
     let mut farm = farm(&["w1", "w2"]);
     submit(&mut farm, 0, 1, Places::Boards(&[serial("A")]));
-    farm.fill(at(0));
+    fill(&mut farm, at(0));
     submit(&mut farm, 1, 4, Places::Any);
     let on = |effects: &[Effect<u32>], board: &str| {
         let sent = sent(effects);
         sent.into_iter().filter(|(_, b)| b[0] == board).map(|(id, _)| id).collect::<Vec<_>>()
     };
-    let effects = farm.fill(at(0));
+    let effects = fill(&mut farm, at(0));
     assert_eq!(
         (on(&effects, "A"), on(&effects, "B")),
         (vec!["2".into()], vec!["1".into(), "3".into()])
     );
     farm.lost(&serial("A"), Loss::new("lease", "over"));
-    let effects = farm.fill(at(1));
+    let effects = fill(&mut farm, at(1));
     assert_eq!(failed(&effects), [(0, "lease")]);
     assert_eq!(on(&effects, "B"), ["2", "4"]);
     let late = farm.outcome(at(1), &serial("A"), &"2".into(), false);
@@ -151,21 +155,21 @@ fn the_death_of_a_board_moves_what_can_move_and_fails_what_is_pinned() {
     }
     assert!(farm.is_idle());
     submit(&mut farm, 9, 1, Places::Each);
-    assert_eq!(failed(&farm.fill(at(4))), [(9, "lease")], "at once, not after a wait");
+    assert_eq!(failed(&fill(&mut farm, at(4))), [(9, "lease")], "at once, not after a wait");
 }
 
 #[test]
 fn when_no_board_is_left_everything_fails() {
     let mut farm = farm(&["w"]);
     submit(&mut farm, 0, 9, Places::Any);
-    farm.fill(at(0));
+    fill(&mut farm, at(0));
     farm.lost(&serial("A"), Loss::new("lease", "over"));
-    assert_eq!(failed(&farm.fill(at(1))).len(), 9);
+    assert_eq!(failed(&fill(&mut farm, at(1))).len(), 9);
     submit(&mut farm, 9, 1, Places::Any);
     submit(&mut farm, 10, 1, Places::Boards(&[]));
     submit(&mut farm, 11, 1, Places::Boards(&[serial("Z")]));
     assert_eq!(
-        failed(&farm.fill(at(1))),
+        failed(&fill(&mut farm, at(1))),
         [(9, "no_board_left"), (10, "no_board"), (11, "not_reserved")]
     );
 }
@@ -174,35 +178,35 @@ fn when_no_board_is_left_everything_fails() {
 fn a_board_that_is_initialized_again_is_given_its_open_circuits_again() {
     let mut farm = farm(&["w"]);
     submit(&mut farm, 0, 3, Places::Each);
-    farm.fill(at(0));
+    fill(&mut farm, at(0));
     assert_eq!(answer(&mut farm, "A", "0"), Some(0));
     farm.not_ready(at(1), &serial("A"));
-    assert_eq!(sent(&farm.fill(at(1))), Sent::new());
+    assert_eq!(sent(&fill(&mut farm, at(1))), Sent::new());
     farm.initialized(at(2), &serial("A"));
     let again =
         vec![("1".to_owned(), vec!["A".to_owned()]), ("2".to_owned(), vec!["A".to_owned()])];
-    assert_eq!(sent(&farm.fill(at(2))), again);
+    assert_eq!(sent(&fill(&mut farm, at(2))), again);
     farm.resync(at(3), "w");
-    assert_eq!(sent(&farm.fill(at(3))), again);
+    assert_eq!(sent(&fill(&mut farm, at(3))), again);
 }
 
 #[test]
 fn a_silent_board_is_given_up_and_used_again_after_a_sign_of_life() {
     let mut farm = farm(&["w"]);
     submit(&mut farm, 0, 6, Places::Each);
-    farm.fill(at(0));
+    fill(&mut farm, at(0));
     assert_eq!(farm.next_deadline(), Some(at(60)));
     farm.outcome(at(59), &serial("A"), &"0".into(), false);
     farm.tick(at(60));
-    assert_eq!(failed(&farm.fill(at(60))), []);
+    assert_eq!(failed(&fill(&mut farm, at(60))), []);
     assert_eq!(farm.next_deadline(), Some(at(119)));
     farm.tick(at(119));
-    assert_eq!(failed(&farm.fill(at(119))).len(), 5);
+    assert_eq!(failed(&fill(&mut farm, at(119))).len(), 5);
     submit(&mut farm, 6, 1, Places::Each);
-    assert_eq!(failed(&farm.fill(at(120))), [(6, "timeout")]);
+    assert_eq!(failed(&fill(&mut farm, at(120))), [(6, "timeout")]);
     assert_eq!(answer(&mut farm, "A", "1"), None);
     submit(&mut farm, 7, 1, Places::Each);
-    assert_eq!(sent(&farm.fill(at(121))).len(), 1);
+    assert_eq!(sent(&fill(&mut farm, at(121))).len(), 1);
 }
 
 #[test]
@@ -210,11 +214,11 @@ fn a_circuit_that_boards_give_up_is_tried_elsewhere_a_bounded_number_of_times() 
     let mut farm = farm(&["w", "w", "w", "w"]);
     submit(&mut farm, 0, 1, Places::Any);
     for (round, board) in ["A", "B"].iter().enumerate() {
-        assert_eq!(sent(&farm.fill(at(0)))[0].1, [*board]);
+        assert_eq!(sent(&fill(&mut farm, at(0)))[0].1, [*board]);
         let verdict = farm.outcome(at(round as u64), &serial(board), &"0".into(), true);
         assert!(matches!(verdict, Verdict::Elsewhere));
     }
-    assert_eq!(sent(&farm.fill(at(3)))[0].1, ["C"]);
+    assert_eq!(sent(&fill(&mut farm, at(3)))[0].1, ["C"]);
     let verdict = farm.outcome(at(3), &serial("C"), &"0".into(), true);
     assert!(matches!(verdict, Verdict::Deliver(Settled { attempt: 3, .. })));
 }
@@ -223,13 +227,13 @@ fn a_circuit_that_boards_give_up_is_tried_elsewhere_a_bounded_number_of_times() 
 fn a_refused_command_fails_a_pinned_circuit_and_moves_another() {
     let mut farm = farm(&["w", "w"]);
     submit(&mut farm, 0, 1, Places::Boards(&[serial("A")]));
-    farm.fill(at(0));
+    fill(&mut farm, at(0));
     farm.refused(&serial("A"), &"0".into(), Loss::new("busy", "queue full"));
-    assert_eq!(failed(&farm.fill(at(0))), [(0, "busy")]);
+    assert_eq!(failed(&fill(&mut farm, at(0))), [(0, "busy")]);
     submit(&mut farm, 1, 1, Places::Any);
-    assert_eq!(sent(&farm.fill(at(0)))[0].1, ["A"]);
+    assert_eq!(sent(&fill(&mut farm, at(0)))[0].1, ["A"]);
     farm.refused(&serial("A"), &"1".into(), Loss::new("busy", "queue full"));
-    assert_eq!(sent(&farm.fill(at(0)))[0].1, ["B"]);
+    assert_eq!(sent(&fill(&mut farm, at(0)))[0].1, ["B"]);
 }
 
 #[test]
@@ -237,12 +241,12 @@ fn what_nobody_waits_for_is_not_given_to_boards() {
     let mut farm = farm(&["w"]);
     submit(&mut farm, 0, 6, Places::Each);
     submit(&mut farm, 6, 2, Places::Any);
-    farm.fill(at(0));
-    farm.forget(|job| *job != 5);
+    fill(&mut farm, at(0));
     for id in ["0", "1", "2", "3"] {
         assert!(answer(&mut farm, "A", id).is_some(), "the board has it");
     }
-    assert_eq!(sent(&farm.fill(at(1))), [("5".to_owned(), vec!["A".to_owned()])]);
+    let effects = farm.fill(at(1), |job| *job == 5);
+    assert_eq!(sent(&effects), [("5".to_owned(), vec!["A".to_owned()])]);
     assert_eq!(answer(&mut farm, "A", "5"), Some(5));
     assert!(farm.is_idle());
 }
@@ -251,34 +255,34 @@ fn what_nobody_waits_for_is_not_given_to_boards() {
 fn an_overloaded_board_rests_and_goes_on_until_patience_ends() {
     let mut farm = farm(&["w"]);
     submit(&mut farm, 0, 1, Places::Each);
-    assert_eq!(sent(&farm.fill(at(0))).len(), 1);
+    assert_eq!(sent(&fill(&mut farm, at(0))).len(), 1);
     farm.overloaded(at(0), &serial("A"), &"0".into());
-    assert_eq!(sent(&farm.fill(at(0))), Sent::new());
+    assert_eq!(sent(&fill(&mut farm, at(0))), Sent::new());
     let mut now = farm.next_deadline().unwrap();
     farm.tick(now);
-    assert_eq!(sent(&farm.fill(now)), [("0".to_owned(), vec!["A".to_owned()])]);
+    assert_eq!(sent(&fill(&mut farm, now)), [("0".to_owned(), vec!["A".to_owned()])]);
     while now < at(60) {
         farm.overloaded(now, &serial("A"), &"0".into());
         now = farm.next_deadline().unwrap();
         farm.tick(now);
-        assert_eq!(sent(&farm.fill(now)).len(), 1);
+        assert_eq!(sent(&fill(&mut farm, now)).len(), 1);
     }
     farm.overloaded(now, &serial("A"), &"0".into());
-    assert_eq!(failed(&farm.fill(now)), [(0, "timeout")]);
+    assert_eq!(failed(&fill(&mut farm, now)), [(0, "timeout")]);
 }
 
 #[test]
 fn a_worker_that_comes_back_is_used_again() {
     let mut farm = farm(&["w"]);
     submit(&mut farm, 0, 1, Places::Each);
-    farm.fill(at(0));
+    fill(&mut farm, at(0));
     farm.connected(at(1), "w", false);
     assert_eq!(farm.next_deadline(), None, "the socket has its own bound");
     farm.unreachable("w", &Loss::new("away", "no route"));
-    assert_eq!(failed(&farm.fill(at(2))), [(0, "away")]);
+    assert_eq!(failed(&fill(&mut farm, at(2))), [(0, "away")]);
     farm.connected(at(3), "w", true);
     submit(&mut farm, 1, 1, Places::Each);
-    assert_eq!(sent(&farm.fill(at(3))).len(), 1);
+    assert_eq!(sent(&fill(&mut farm, at(3))).len(), 1);
 }
 
 #[derive(Debug, Clone)]
@@ -333,7 +337,7 @@ impl Watch {
     }
 
     fn fill(&mut self) {
-        for effect in self.schedule.fill(self.now) {
+        for effect in fill(&mut self.schedule, self.now) {
             match effect {
                 Effect::Failed { settled, .. } => self.settle(settled.job),
                 Effect::Send { worker, serials, .. } => {
@@ -453,5 +457,6 @@ proptest! {
         prop_assert!(watch.schedule.is_idle());
         prop_assert_eq!(&watch.settled, &watch.expected);
         prop_assert!(watch.schedule.by_id.is_empty() && watch.schedule.moving.is_empty());
+        prop_assert_eq!(watch.schedule.movable, 0);
     }
 }
