@@ -42,14 +42,14 @@ impl Evaluation for PulseCount {
 
 /// The arguments of a reservation for [`PulseCount`]. What is not set is the state's own choice.
 ///
-/// Both only say when readings are sent at the latest: readings are sent at once as long as few
-/// circuits wait for the board.
+/// Both say when readings are sent. An evaluator lets only few circuits wait at a board, so that
+/// it gets every reading at once whatever they are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct PulseCountArgs {
     #[serde(skip_serializing_if = "Option::is_none")]
-    flush_interval_seconds: Option<u64>,
+    flush_interval_seconds: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    flush_at_bitstreams_remaining: Option<u64>,
+    flush_at_bitstreams_remaining: Option<u32>,
 }
 
 impl PulseCountArgs {
@@ -59,16 +59,17 @@ impl PulseCountArgs {
         Self::default()
     }
 
-    /// Readings are sent after so many seconds at the latest.
+    /// How long a reading may wait to be sent: more than 0 and at most 3600 seconds. 10 unless set.
     #[must_use]
-    pub fn flush_interval_seconds(mut self, seconds: u64) -> Self {
+    pub fn flush_interval_seconds(mut self, seconds: f64) -> Self {
         self.flush_interval_seconds = Some(seconds);
         self
     }
 
-    /// Readings are sent when so few circuits are left to measure.
+    /// While at most so many circuits wait at the board, at least 1, readings are sent at once. 25
+    /// unless set.
     #[must_use]
-    pub fn flush_at_bitstreams_remaining(mut self, circuits: u64) -> Self {
+    pub fn flush_at_bitstreams_remaining(mut self, circuits: u32) -> Self {
         self.flush_at_bitstreams_remaining = Some(circuits);
         self
     }
@@ -120,8 +121,8 @@ mod tests {
     fn arguments_that_are_not_set_are_not_sent() {
         let text = |args: PulseCountArgs| serde_json::to_string(&args).unwrap();
         assert_eq!(text(PulseCountArgs::new()), "{}");
-        let args = PulseCountArgs::new().flush_interval_seconds(1).flush_at_bitstreams_remaining(3);
-        let both = r#"{"flush_interval_seconds":1,"flush_at_bitstreams_remaining":3}"#;
+        let args = PulseCountArgs::new().flush_interval_seconds(1.5).flush_at_bitstreams_remaining(3);
+        let both = r#"{"flush_interval_seconds":1.5,"flush_at_bitstreams_remaining":3}"#;
         assert_eq!(text(args), both);
     }
 }
