@@ -121,7 +121,8 @@ mod tests {
     fn arguments_that_are_not_set_are_not_sent() {
         let text = |args: PulseCountArgs| serde_json::to_string(&args).unwrap();
         assert_eq!(text(PulseCountArgs::new()), "{}");
-        let args = PulseCountArgs::new().flush_interval_seconds(1.5).flush_at_bitstreams_remaining(3);
+        let args =
+            PulseCountArgs::new().flush_interval_seconds(1.5).flush_at_bitstreams_remaining(3);
         let both = r#"{"flush_interval_seconds":1.5,"flush_at_bitstreams_remaining":3}"#;
         assert_eq!(text(args), both);
     }
