@@ -74,7 +74,7 @@ async fn the_samples_of_the_protocol_work_literally() {
     let (mut board, _) =
         tokio_tungstenite::connect_async(format!("{url}/?client_id=me")).await.unwrap();
     let initialized = next(&mut board).await;
-    assert_eq!(initialized["contents"], json!([{"event": "initialized"}]));
+    assert_eq!(initialized["contents"], json!([{"event": "initialized", "lease": 1}]));
 
     board.send(Message::text(COMMAND)).await.unwrap();
     assert_eq!(next(&mut board).await, serde_json::from_str::<Value>(EVENT).unwrap());

@@ -43,9 +43,11 @@ pub(crate) struct LeaseHost {
 }
 
 impl LeaseHost {
-    /// Tells the client that the board takes commands.
+    /// Tells the client that the board takes commands, and under which lease: an event that is
+    /// sent again after a reconnect may be of an earlier one.
     pub(crate) fn announce(&self) {
-        self.emit(events::INITIALIZED, Object::new());
+        let lease = Object::from([("lease".to_owned(), self.info.lease.0.into())]);
+        self.emit(events::INITIALIZED, lease);
     }
 
     fn ask<T: Send + 'static>(

@@ -40,8 +40,7 @@ async fn the_samples_work_literally() {
             frames.push(serde_json::from_str::<Value>(&text).unwrap());
         }
     }
-    let initialized =
-        json!({"serial": "example pico2ice serial id", "contents": [{"event": "initialized"}]});
+    let initialized = json!({"serial": "example pico2ice serial id", "contents": [{"event": "initialized", "lease": 1}]});
     // Nothing more than this: without an id, what went well is not answered.
     assert_eq!(frames, [initialized, serde_json::from_str(EVENT).unwrap()]);
 }
