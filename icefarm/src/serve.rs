@@ -31,7 +31,9 @@ pub(crate) struct ServerArgs {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ServeError {
     /// The port is taken, or the address is not this machine's.
-    #[error("cannot listen on {address}: {source}")]
+    #[error(
+        "cannot listen on {address}: {source}; --listen takes another address, and port 0 a free port"
+    )]
     Listen { address: SocketAddr, source: std::io::Error },
     /// Everybody who can reach the address could use the boards.
     #[error(

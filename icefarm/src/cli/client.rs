@@ -17,12 +17,23 @@ use std::time::Duration;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Fault {
+    #[error("{0}; --control says where the farm is, and `icefarm up` starts one")]
+    NoFarm(#[source] HttpError),
     #[error(transparent)]
-    Http(#[from] HttpError),
+    Http(HttpError),
     #[error(transparent)]
     Pair(#[from] pairs::PairError),
     #[error("the runtime cannot be started: {0}")]
     Runtime(std::io::Error),
+}
+
+impl From<HttpError> for Fault {
+    fn from(error: HttpError) -> Self {
+        match error {
+            HttpError::Connect { .. } => Self::NoFarm(error),
+            _ => Self::Http(error),
+        }
+    }
 }
 
 /// The name that reservations belong to.

@@ -32,6 +32,8 @@ enum Fault {
     Pair(#[from] pairs::PairError),
     #[error(transparent)]
     Serve(#[from] serve::ServeError),
+    #[error("{0}; --control says where the farm is, and `icefarm up` starts one")]
+    NoFarm(#[source] ClientError),
     #[error(transparent)]
     Client(#[from] ClientError),
     #[error("the runtime cannot be started: {0}")]
@@ -67,10 +69,12 @@ fn run(args: &EvaluateArgs) -> Result<End, Fault> {
     let runtime = tokio::runtime::Runtime::new().map_err(Fault::Runtime)?;
     runtime.block_on(async {
         let signalled = serve::signalled()?;
-        let client = Client::builder(&args.client.control)
-            .name(client::name(&args.client))
-            .connect()
-            .await?;
+        let name = client::name(&args.client);
+        let client = Client::builder(&args.client.control).name(name).connect().await;
+        let client = client.map_err(|error| match error {
+            ClientError::Unreachable { .. } => Fault::NoFarm(error),
+            other => Fault::Client(other),
+        })?;
         let work = measure(&client, args, circuits, kind_args);
         let end = tokio::select! {
             end = work => end,
