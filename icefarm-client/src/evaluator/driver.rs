@@ -198,9 +198,11 @@ impl<K: Evaluation> Driver<K> {
     fn refused(&mut self, not_taken: NotTaken) {
         let NotTaken { serial, id, failure } = not_taken;
         match failure {
-            // A worker that was restarted has not been told of the lease yet. If the lease is
-            // over, control says so.
-            CommandFailure::Refused(detail) if detail.code == ErrorCode::NotReserved => {
+            // A worker that was restarted has not found the board yet, or has not been told of
+            // the lease. If the lease is over, control says so.
+            CommandFailure::Refused(detail)
+                if matches!(detail.code, ErrorCode::NotReserved | ErrorCode::UnknownSerial) =>
+            {
                 let now = self.now();
                 self.schedule.not_ready(now, &serial);
             }

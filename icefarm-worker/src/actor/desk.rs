@@ -4,7 +4,7 @@ use super::Actor;
 use super::handle::Request;
 use crate::lease::{Taken, Urgent};
 use icefarm_core::wire::{ErrorCode, ErrorDetail, Event, ReserveBoard, ServerFrame, events};
-use icefarm_core::{BuildError, ClientName};
+use icefarm_core::{BuildError, ClientName, LeaseId};
 use tokio::time::Instant;
 
 impl Actor {
@@ -115,12 +115,13 @@ impl Actor {
             // Nothing comes after the failure.
             fence.mute();
         }
-        self.tell_failure(&failed.client, reason);
+        self.tell_failure(&failed.client, failed.lease, reason);
         self.tell_tenancy();
     }
 
-    fn tell_failure(&self, client: &ClientName, reason: &str) {
-        let event = Event::new(events::FAILURE).with("reason", reason);
+    /// The lease is named: a client that hears this late may hold a later one.
+    fn tell_failure(&self, client: &ClientName, lease: LeaseId, reason: &str) {
+        let event = Event::new(events::FAILURE).with("reason", reason).with("lease", lease.0);
         let frame = ServerFrame::new(self.serial.as_str(), vec![event]);
         self.shared.events.publish(client, frame);
     }

@@ -122,6 +122,7 @@ impl Tenant {
 /// Who is to be told that a lease failed.
 #[derive(Debug)]
 pub(crate) struct Failed {
+    pub(crate) lease: LeaseId,
     pub(crate) client: ClientName,
     /// Whether a state runs for it.
     pub(crate) present: bool,
@@ -220,7 +221,7 @@ impl Tenancy {
             Some(waited) => (false, waited.answer),
             None => (true, self.present.as_mut().and_then(|tenant| tenant.answer.take())),
         };
-        Some(Failed { client, present, answer })
+        Some(Failed { lease, client, present, answer })
     }
 
     /// The next lease becomes the present one, for which a state is to be started.

@@ -172,6 +172,7 @@ async fn a_lease_outlives_its_end_only_while_control_may_come_back() {
     assert_eq!(client.ask(&board, "echo", json!({"data": 1})).await, Ok(json!(1)));
     let failure = client.event(&board, "failure").await;
     assert!(failure["reason"].as_str().unwrap().contains("control says nothing"));
+    assert_eq!(failure["lease"], 1, "a later lease of the client would be blamed");
     let report = farm.until(&board, |report| report.ended.is_some()).await;
     assert_eq!(report.ended.unwrap().lease, LeaseId(1));
     farm.until_status(&board, Available).await;
