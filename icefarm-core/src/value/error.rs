@@ -27,6 +27,20 @@ impl ValueError {
     }
 }
 
+/// The most characters of a message. The value at fault stands in it, and may be a file.
+const MESSAGE: usize = 300;
+
+/// Leaves out the middle of a long message: what is wrong stands at its ends.
+fn shorten(message: String) -> String {
+    let length = message.chars().count();
+    if length <= MESSAGE {
+        return message;
+    }
+    let head: String = message.chars().take(MESSAGE / 2).collect();
+    let tail: String = message.chars().skip(length - MESSAGE / 2).collect();
+    format!("{head}[..]{tail}")
+}
+
 impl fmt::Display for ValueError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.path.is_empty() {
@@ -40,7 +54,7 @@ impl std::error::Error for ValueError {}
 
 impl de::Error for ValueError {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self { message: message.to_string(), path: String::new() }
+        Self { message: shorten(message.to_string()), path: String::new() }
     }
 
     fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
@@ -57,5 +71,22 @@ impl de::Error for ValueError {
 impl ser::Error for ValueError {
     fn custom<T: fmt::Display>(message: T) -> Self {
         de::Error::custom(message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Value;
+    use serde::Deserialize as _;
+
+    #[test]
+    fn a_file_in_the_wrong_place_does_not_fill_the_message() {
+        let error = u32::deserialize(Value::from("\u{fc}".repeat(100_000))).unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.starts_with("invalid type: string") && text.ends_with("expected u32"),
+            "{text}"
+        );
+        assert!(text.chars().count() < 320, "{text}");
     }
 }
