@@ -17,7 +17,7 @@ Examples:
   icefarm up --db farm.sqlite                keep reservations over restarts")]
 pub(crate) struct UpArgs {
     /// How many virtual boards.
-    #[arg(long, env = "ICEFARM_BOARDS", value_name = "N", default_value_t = 4)]
+    #[arg(long, env = "ICEFARM_BOARDS", value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) boards: u32,
 
     /// The address that control listens on; port 0 takes a free one.

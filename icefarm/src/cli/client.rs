@@ -23,6 +23,8 @@ pub(crate) enum Fault {
     Http(HttpError),
     #[error(transparent)]
     Pair(#[from] pairs::PairError),
+    #[error("board `{serial}` is not reserved by `{name}`; `icefarm devices` shows who holds it")]
+    NotHeld { serial: String, name: String },
     #[error("the runtime cannot be started: {0}")]
     Runtime(std::io::Error),
 }
@@ -167,8 +169,14 @@ pub(crate) fn end(args: EndArgs) -> ExitCode {
         } else {
             control.post("/end", &json!({"name": name, "serials": args.serials})).await?
         };
-        tell(&ended, args.json, &format!("Nothing was reserved by `{name}`."));
-        Ok(())
+        let nothing =
+            if args.all { format!("Nothing was reserved by `{name}`.") } else { String::new() };
+        tell(&ended, args.json, &nothing);
+        let is_ended = |serial: &&String| ended.iter().any(|other| other.as_str() == *serial);
+        match args.serials.iter().find(|serial| !is_ended(serial)) {
+            Some(serial) => Err(Fault::NotHeld { serial: serial.clone(), name }),
+            None => Ok(()),
+        }
     })
 }
 
@@ -186,7 +194,9 @@ fn tell(serials: &[Serial], json: bool, nothing: &str) {
     if json {
         print::json(&serials);
     } else if serials.is_empty() {
-        print::line(nothing);
+        if !nothing.is_empty() {
+            print::line(nothing);
+        }
     } else {
         serials.iter().for_each(|serial| print::line(serial.as_str()));
     }

@@ -75,14 +75,21 @@ fn run(args: &EvaluateArgs) -> Result<End, Fault> {
             ClientError::Unreachable { .. } => Fault::NoFarm(error),
             other => Fault::Client(other),
         })?;
-        let work = measure(&client, args, circuits, kind_args);
+        let mut readings = Readings::default();
         let end = tokio::select! {
-            end = work => end,
+            end = measure(&client, args, circuits, kind_args, &mut readings) => end,
             () = signalled => Ok(End::Interrupted),
         };
         // The boards are given back whatever became of the work, and its own fault comes first.
         let closed = client.close().await;
+        // What was measured is shown even if the run did not get to its end.
+        if !args.json && !readings.is_empty() {
+            print::table(&readings.table());
+        }
         let end = end?;
+        if matches!(end, End::Interrupted) {
+            tell("interrupted; the boards are given back");
+        }
         closed?;
         Ok(end)
     })
@@ -93,6 +100,7 @@ async fn measure(
     args: &EvaluateArgs,
     circuits: Vec<CircuitFile>,
     kind_args: serde_json::Map<String, serde_json::Value>,
+    readings: &mut Readings,
 ) -> Result<End, Fault> {
     let options = ReserveOptions::new(args.boards, args.kind.as_str()).args(&kind_args);
     let reservation = reserve(client, options, Duration::from_secs(args.wait.into())).await?;
@@ -102,7 +110,6 @@ async fn measure(
         Place::Any => (Placement::Any, 1),
     };
     let progress = Progress::new(circuits.len() * per_circuit);
-    let mut readings = Readings::default();
     let mut all_read = true;
     let circuits = circuits.into_iter().map(|file| Circuit::new(file.name, file.bytes));
     let mut outcomes = evaluator.evaluate(circuits, placement);
@@ -116,9 +123,6 @@ async fn measure(
         }
     }
     progress.finish();
-    if !args.json {
-        print::table(&readings.table());
-    }
     Ok(if all_read { End::AllRead } else { End::SomeNotRead })
 }
 

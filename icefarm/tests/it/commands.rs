@@ -17,6 +17,9 @@ fn boards_are_reserved_rebooted_and_ended_by_hand() {
     assert!(run(&["reboot", &serial, "--name", "alice", "--control", url]).status.success());
     let ended = run(&["end", "--all", "--name", "alice", "--control", url]);
     assert_eq!(stdout(&ended).trim(), serial);
+    let again = run(&["end", &serial, "--name", "alice", "--control", url]);
+    assert_eq!(again.status.code(), Some(1));
+    assert!(stderr(&again).contains(&serial), "{}", stderr(&again));
     farm.wait_for_boards(2);
 }
 

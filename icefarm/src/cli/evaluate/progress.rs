@@ -35,3 +35,10 @@ impl Progress {
         self.bar.finish_and_clear();
     }
 }
+
+/// An interrupted run leaves no half bar behind.
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}

@@ -17,6 +17,10 @@ impl Readings {
         self.outcomes.push(outcome);
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.outcomes.is_empty()
+    }
+
     pub(super) fn table(mut self) -> Table {
         self.outcomes.sort_by(|a, b| (&a.circuit, a.serial()).cmp(&(&b.circuit, b.serial())));
         let columns: BTreeSet<String> = self
