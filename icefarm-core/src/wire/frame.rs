@@ -2,6 +2,7 @@
 
 use crate::{Epoch, Object, Serial, Value};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::collections::BTreeSet;
 
 /// The version of the protocol, MAJOR.MINOR. Another major version is refused.
 pub const PROTOCOL: &str = "1.0";
@@ -112,10 +113,14 @@ pub struct Hello {
 /// Client to server: `{"event": "ack", "epoch": .., "seq": ..}`.
 pub type Ack = Position;
 
+/// The most boards that one command may name.
+pub const MAX_SERIALS: usize = 1024;
+
 /// Client to server: a command for one board or for several.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClientFrame {
-    /// The boards; on the wire one serial or a list of them.
+    /// The boards; on the wire one serial or a list of up to [`MAX_SERIALS`] of them. One that is
+    /// named twice counts once.
     pub serials: Vec<Serial>,
     /// The command's name.
     pub event: String,
@@ -158,7 +163,18 @@ impl<'de> Deserialize<'de> for ClientFrame {
         let raw = RawClientFrame::deserialize(deserializer)?;
         let serials = match raw.serial {
             OneOrMany::One(one) => vec![one],
-            OneOrMany::Many(many) => many,
+            OneOrMany::Many(many) if many.len() > MAX_SERIALS => {
+                return Err(serde::de::Error::custom(format_args!(
+                    "a command names at most {MAX_SERIALS} boards; this one names {}",
+                    many.len()
+                )));
+            }
+            OneOrMany::Many(mut many) => {
+                // Each board is commanded once, in the order of the list.
+                let mut seen = BTreeSet::new();
+                many.retain(|serial| seen.insert(serial.clone()));
+                many
+            }
         };
         Ok(Self { serials, event: raw.event, contents: raw.contents, id: raw.id })
     }
@@ -188,6 +204,16 @@ mod tests {
         let frame: ClientFrame = serde_json::from_value(command.clone()).unwrap();
         assert_eq!(frame.serials, [Serial::new("example pico2ice serial id").unwrap()]);
         assert_eq!(serde_json::to_value(&frame).unwrap(), command);
+    }
+
+    #[test]
+    fn a_command_names_each_board_once_and_not_too_many() {
+        let twice = json!({"serial": ["A", "B", "A"], "event": "e"});
+        let frame: ClientFrame = serde_json::from_value(twice).unwrap();
+        assert_eq!(frame.serials.len(), 2);
+        let many: Vec<String> = (0..=MAX_SERIALS).map(|n| n.to_string()).collect();
+        let error = serde_json::from_value::<ClientFrame>(json!({"serial": many, "event": "e"}));
+        assert!(error.unwrap_err().to_string().contains("at most 1024 boards"));
     }
 
     #[test]

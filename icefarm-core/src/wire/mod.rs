@@ -13,7 +13,8 @@ pub use control::{
     ReserveRequest, Selection, Serials, V1_JSON, WorkerDetail,
 };
 pub use frame::{
-    Ack, ClientFrame, Event, Hello, META_SERIAL, PROTOCOL, Position, ServerFrame, events,
+    Ack, ClientFrame, Event, Hello, MAX_SERIALS, META_SERIAL, PROTOCOL, Position, ServerFrame,
+    events,
 };
 pub use status::BoardStatus;
 pub use worker::{
