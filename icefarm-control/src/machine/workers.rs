@@ -21,7 +21,7 @@ pub(super) fn register(
         let (worker, theirs) = (name.clone(), registration.protocol);
         return Err(Refusal::OtherProtocol { worker, theirs });
     }
-    check_tokens(boards)?;
+    check_tokens(draft.farm(), boards)?;
     let before = draft.farm().workers.get(name).cloned();
     if let Some(before) = &before {
         if before.former.as_ref() == Some(incarnation) {
@@ -102,7 +102,7 @@ pub(super) fn heartbeat(
     boards: Vec<BoardReport>,
 ) -> Result<Answer, Refusal> {
     check_speaker(draft.farm(), worker, incarnation)?;
-    check_tokens(&boards)?;
+    check_tokens(draft.farm(), &boards)?;
     hear(draft, worker);
     let refused = take_all(draft, worker, boards);
     Ok(Answer::Reported { refused })
@@ -116,7 +116,7 @@ pub(super) fn report(
     gone: &[Serial],
 ) -> Result<Answer, Refusal> {
     check_speaker(draft.farm(), worker, incarnation)?;
-    check_tokens(&boards)?;
+    check_tokens(draft.farm(), &boards)?;
     for serial in gone {
         if draft.farm().boards.get(serial).is_some_and(|board| board.worker == *worker) {
             draft.end_lease(serial, EndReason::BoardGone);
@@ -197,8 +197,10 @@ fn highest(report: &BoardReport) -> LeaseId {
     report.token.max(serving.unwrap_or_default()).max(ended.unwrap_or_default())
 }
 
-fn check_tokens(boards: &[BoardReport]) -> Result<(), Refusal> {
-    match boards.iter().find(|report| highest(report).0 > MAX_TOKEN) {
+/// What control gave itself is never impossible, whatever was reported before.
+fn check_tokens(farm: &Farm, boards: &[BoardReport]) -> Result<(), Refusal> {
+    let limit = MAX_TOKEN.max(farm.next_lease.0);
+    match boards.iter().find(|report| highest(report).0 > limit) {
         Some(report) => {
             let (serial, token) = (report.serial.clone(), highest(report).0);
             Err(Refusal::ImpossibleToken { serial, token })
