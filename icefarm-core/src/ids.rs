@@ -151,8 +151,9 @@ macro_rules! token {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         ///
-        /// An opaque text chosen at random by who makes it, usually a UUID.
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        /// An opaque text chosen at random by who makes it, usually a UUID. One that comes over the
+        /// network has at most [`MAX_NAME_BYTES`] bytes.
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         #[serde(transparent)]
         pub struct $name(pub Arc<str>);
 
@@ -161,6 +162,17 @@ macro_rules! token {
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                if text.len() > MAX_NAME_BYTES {
+                    let error = NameError::TooLong { what: "random id", bytes: text.len() };
+                    return Err(serde::de::Error::custom(error));
+                }
+                Ok(Self(text.into()))
             }
         }
 
@@ -244,6 +256,8 @@ mod tests {
         let serial: Serial = serde_json::from_str("\"S1\"").unwrap();
         assert_eq!(serde_json::to_string(&serial).unwrap(), "\"S1\"");
         assert!(serde_json::from_str::<Serial>("\"\"").is_err());
+        let long = format!("\"{}\"", "x".repeat(129));
+        assert!(serde_json::from_str::<RequestId>(&long).is_err());
         assert_eq!(serde_json::to_string(&LeaseId(7)).unwrap(), "7");
     }
 }
