@@ -20,7 +20,7 @@ use readings::Readings;
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 #[derive(Debug, thiserror::Error)]
 enum Fault {
@@ -39,6 +39,10 @@ enum Fault {
     #[error("the runtime cannot be started: {0}")]
     Runtime(std::io::Error),
 }
+
+/// How long control may take to take the boards back. Without it they are free when the leases,
+/// which nobody renews any more, have run out.
+const FAREWELL: Duration = Duration::from_secs(10);
 
 /// How a run ended that worked.
 enum End {
@@ -81,12 +85,16 @@ fn run(args: &EvaluateArgs) -> Result<End, Fault> {
             () = signalled => Ok(End::Interrupted),
         };
         // The boards are given back whatever became of the work, and its own fault comes first.
-        let closed = client.close().await;
+        let closed = timeout(FAREWELL, client.close()).await;
         // What was measured is shown even if the run did not get to its end.
         if !args.json && !readings.is_empty() {
             print::table(&readings.table());
         }
         let end = end?;
+        let Ok(closed) = closed else {
+            tell("control does not answer; the boards are free a minute from now");
+            return Ok(end);
+        };
         if matches!(end, End::Interrupted) {
             tell("interrupted; the boards are given back");
         }
