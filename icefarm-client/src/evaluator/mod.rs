@@ -71,7 +71,9 @@ impl EvaluatorOptions {
 
 /// Has circuits evaluated on the boards of a reservation.
 ///
-/// For each circuit and place there is exactly one outcome, whatever becomes of boards, workers
+/// A circuit of more than 64 MiB, which no message can carry, is refused once, as `too_large`.
+///
+/// For each other circuit and place there is exactly one outcome, whatever becomes of boards, workers
 /// and connections; each comes as soon as it is known. Circuits that no board can answer any more
 /// come out as `Failed` with the reason.
 ///
