@@ -214,20 +214,23 @@ async fn a_board_that_is_initialized_again_gets_what_it_has_not_answered() {
 }
 
 #[tokio::test]
-async fn a_worker_that_does_not_know_the_lease_yet_is_waited_for() {
-    let mut farm = Farm::with(&[("A", 0)]).await;
-    let evaluator = Evaluator::<Counting>::new(&farm.client, &farm.reservation).unwrap();
-    let mut outcomes = evaluator.submit(("c", vec![1]), Placement::Each).await;
-    let worker = &mut farm.workers[0];
-    let command = worker.command().await;
-    let id = command.evaluation();
-    command.answer(|_| Err(ErrorDetail::new(ErrorCode::NotReserved, "restarted")));
-    // The answer is written before this event.
-    worker.tell("A", Event::new("initialized"));
-    let again = worker.circuit().await;
-    assert_eq!(again.0, id);
-    worker.read("A", &id, 2);
-    assert_eq!(next(&mut outcomes).await.reading(), Some(&2));
+async fn a_worker_that_was_just_restarted_is_waited_for() {
+    // It has not been told of the lease yet, or has not found the board.
+    for code in [ErrorCode::NotReserved, ErrorCode::UnknownSerial] {
+        let mut farm = Farm::with(&[("A", 0)]).await;
+        let evaluator = Evaluator::<Counting>::new(&farm.client, &farm.reservation).unwrap();
+        let mut outcomes = evaluator.submit(("c", vec![1]), Placement::Each).await;
+        let worker = &mut farm.workers[0];
+        let command = worker.command().await;
+        let id = command.evaluation();
+        command.answer(|_| Err(ErrorDetail::new(code, "restarted")));
+        // The answer is written before this event.
+        worker.tell("A", Event::new("initialized"));
+        let again = worker.circuit().await;
+        assert_eq!(again.0, id);
+        worker.read("A", &id, 2);
+        assert_eq!(next(&mut outcomes).await.reading(), Some(&2));
+    }
 }
 
 #[tokio::test]

@@ -20,6 +20,8 @@ mod reserve;
 mod workers;
 
 #[cfg(test)]
+mod distrust;
+#[cfg(test)]
 pub(crate) mod lab;
 #[cfg(test)]
 mod properties;
