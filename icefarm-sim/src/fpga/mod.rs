@@ -6,7 +6,8 @@
 //! 2. [`Circuit::extract`] finds what drives a pin, and nothing else: a switch in an odd position
 //!    elsewhere on the chip does not matter;
 //! 3. [`Circuit::simulator`] runs it cycle by cycle;
-//! 4. [`Circuit::count`] does so until the state repeats, from which the rest follows.
+//! 4. [`Circuit::count`] and [`Circuit::sample`] do so until the state repeats, from which the rest
+//!    follows.
 //!
 //! [`count_pulses`] is all of it. Every stage refuses what it cannot know with a [`Refusal`].
 //!
@@ -40,7 +41,7 @@ pub use chip::{Chip, Net, Pad, Switch, TableError};
 pub use circuit::{CLOCK_PIN, Circuit};
 pub use editor::Editor;
 pub use refusal::{Refusal, Tile};
-pub use simulator::{Count, Limits, Period, Simulator};
+pub use simulator::{Count, Limits, Period, Samples, Simulator};
 
 /// Frequency of the clock that the pico2-ice feeds to the FPGA, in hertz.
 pub const CLOCK_HZ: u64 = 48_000_000;

@@ -9,3 +9,4 @@ mod files;
 mod parser;
 mod random;
 mod refusals;
+mod sampling;

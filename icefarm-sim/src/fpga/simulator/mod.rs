@@ -2,9 +2,15 @@
 
 mod count;
 mod general;
+mod limits;
 mod one_clock;
+mod repetition;
+mod sample;
 
-pub use count::{Count, Limits, Period};
+pub use count::Count;
+pub use limits::Limits;
+pub use repetition::Period;
+pub use sample::Samples;
 
 use super::circuit::{CLOCK_SLOT, Circuit, FIRST_FLIP_FLOP, Latch, Lookup, Slot};
 use super::{Refusal, circuit};
