@@ -11,10 +11,14 @@ use crate::outstanding::CommandFailure;
 use icefarm_core::evaluation::{EVALUATE, Evaluated, Outcome, Provenance, RESULTS};
 use icefarm_core::wire::{ClientFrame, ErrorCode, GrantedBoard};
 use icefarm_core::{EvaluationId, Kind, LeaseId, Object, Serial, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
+
+/// The largest circuit, in bytes. With what goes around it, it fits into the largest message that
+/// workers take.
+const MAX_CIRCUIT: usize = 64 << 20;
 
 /// Where a circuit's outcomes go.
 pub(super) type Sink<R> = mpsc::UnboundedSender<CircuitOutcome<R>>;
@@ -24,6 +28,8 @@ pub(super) struct Submission<R> {
     pub(super) upload: Arc<Upload>,
     pub(super) placement: Arc<Placement>,
     pub(super) sink: Sink<R>,
+    /// Is dropped when the circuit was taken in: the next one may come.
+    pub(super) taken: oneshot::Sender<()>,
 }
 
 /// The worker did not take a circuit for a board.
@@ -38,6 +44,8 @@ pub(super) struct Driver<K: Evaluation> {
     kind: Kind,
     leases: BTreeMap<Serial, LeaseId>,
     schedule: Schedule<Sink<K::Reading>>,
+    /// What there is no room for yet: one circuit of each who submits.
+    parked: VecDeque<Submission<K::Reading>>,
     started: Instant,
     notices: mpsc::UnboundedReceiver<Notice>,
     not_taken: (mpsc::UnboundedSender<NotTaken>, mpsc::UnboundedReceiver<NotTaken>),
@@ -58,6 +66,7 @@ impl<K: Evaluation> Driver<K> {
             kind,
             leases,
             schedule: Schedule::new(limits),
+            parked: VecDeque::new(),
             started: Instant::now(),
             notices,
             not_taken: mpsc::unbounded_channel(),
@@ -92,7 +101,7 @@ impl<K: Evaluation> Driver<K> {
     /// Runs until nobody can submit any more and everything is settled.
     pub(super) async fn run(mut self, mut submissions: mpsc::Receiver<Submission<K::Reading>>) {
         let mut open = true;
-        while open || !self.schedule.is_idle() {
+        while open || !self.parked.is_empty() || !self.schedule.is_idle() {
             let deadline = self.schedule.next_deadline().map(|at| self.started + at);
             let due = async {
                 match deadline {
@@ -101,12 +110,10 @@ impl<K: Evaluation> Driver<K> {
                 }
             };
             tokio::select! {
-                submission = submissions.recv(), if open && self.schedule.has_room() => {
-                    match submission {
-                        Some(submission) => self.submit(submission),
-                        None => open = false,
-                    }
-                }
+                submission = submissions.recv(), if open => match submission {
+                    Some(submission) => self.parked.push_back(submission),
+                    None => open = false,
+                },
                 notice = self.notices.recv() => match notice {
                     Some(notice) => self.notice(notice),
                     None => break,
@@ -118,8 +125,33 @@ impl<K: Evaluation> Driver<K> {
                 }
             }
             self.act();
+            while self.admit() {
+                self.act();
+            }
         }
         self.close(submissions).await;
+    }
+
+    /// Takes in the first circuit that there is room for, if there is one. One that waits for a
+    /// slow board is no obstacle to those behind it.
+    fn admit(&mut self) -> bool {
+        // Nobody waits any more for what has a closed sink.
+        self.parked.retain(|submission| !submission.sink.is_closed());
+        let (mut any, mut each) = (None, None);
+        let has_room = |submission: &Submission<K::Reading>| {
+            let places = places(&submission.placement);
+            let room = || self.schedule.has_room(places);
+            match places {
+                Places::Any => *any.get_or_insert_with(room),
+                Places::Each => *each.get_or_insert_with(room),
+                Places::Boards(_) => room(),
+            }
+        };
+        let Some(at) = self.parked.iter().position(has_room) else { return false };
+        if let Some(submission) = self.parked.remove(at) {
+            self.submit(submission);
+        }
+        true
     }
 
     /// Nothing will be heard any more: what is open gets its one outcome here.
@@ -131,6 +163,10 @@ impl<K: Evaluation> Driver<K> {
         }
         self.act();
         submissions.close();
+        while let Some(submission) = self.parked.pop_front() {
+            self.submit(submission);
+            self.act();
+        }
         while let Some(submission) = submissions.recv().await {
             self.submit(submission);
             self.act();
@@ -145,7 +181,40 @@ impl<K: Evaluation> Driver<K> {
             Placement::Any => Places::Any,
         };
         let id = EvaluationId::from(self.client.new_id());
-        self.schedule.submit(sink, id, upload, places);
+        let nowhere = matches!(places, Places::Boards([]));
+        if upload.bytes.len() > MAX_CIRCUIT && !nowhere {
+            self.too_large(&id, &upload, places, &sink);
+        } else {
+            self.schedule.submit(sink, id, upload, places);
+        }
+    }
+
+    /// No message can carry the circuit: each of its places is told so.
+    fn too_large(
+        &self,
+        id: &EvaluationId,
+        upload: &Upload,
+        places: Places<'_>,
+        sink: &Sink<K::Reading>,
+    ) {
+        let places: BTreeSet<Option<&Serial>> = match places {
+            Places::Each => self.leases.keys().map(Some).collect(),
+            Places::Boards(serials) => serials.iter().map(Some).collect(),
+            Places::Any => BTreeSet::from([None]),
+        };
+        for serial in places {
+            let size = upload.bytes.len();
+            let reason = format!(
+                "the circuit has {size} bytes, and no worker takes more than {MAX_CIRCUIT}"
+            );
+            let outcome = Outcome::Refused { code: "too_large".to_owned(), reason };
+            let mut provenance = Provenance::of_circuit(upload.sha256.clone(), self.kind.clone());
+            provenance.serial = serial.cloned();
+            provenance.lease = serial.and_then(|serial| self.leases.get(serial)).copied();
+            let evaluated = Evaluated { id: id.clone(), outcome, provenance };
+            // Who asked may not want to know any more.
+            let _ = sink.send(CircuitOutcome { circuit: upload.name.clone(), evaluated });
+        }
     }
 
     fn notice(&mut self, notice: Notice) {
@@ -262,6 +331,14 @@ impl<K: Evaluation> Driver<K> {
         provenance.attempt = settled.attempt;
         let outcome = Outcome::Failed { code: loss.code, reason: loss.reason };
         Evaluated { id: settled.id.clone(), outcome, provenance }
+    }
+}
+
+fn places(placement: &Placement) -> Places<'_> {
+    match placement {
+        Placement::On(serials) => Places::Boards(serials),
+        Placement::Each => Places::Each,
+        Placement::Any => Places::Any,
     }
 }
 

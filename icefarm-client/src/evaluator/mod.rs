@@ -37,12 +37,17 @@ pub struct EvaluatorOptions {
     /// How long a board may take to become ready, also after a restart of its worker, before it
     /// is given up in the same way, with `not_initialized`. 180 s unless changed.
     pub patience: Duration,
+    /// How many bytes of circuits may be kept for boards that lag behind others of the same
+    /// placement, as when one of them hangs: so long the others go on at their own pace, and
+    /// beyond that at the slowest one's. 256 MiB unless changed, 2,500 bitstreams of an
+    /// iCE40UP5K; 0 keeps all in step.
+    pub lag: usize,
 }
 
 impl Default for EvaluatorOptions {
     fn default() -> Self {
         let (silence, patience) = (Duration::from_secs(120), Duration::from_secs(180));
-        Self { credits: 4, attempts: 3, silence, patience }
+        Self { credits: 4, attempts: 3, silence, patience, lag: 256 << 20 }
     }
 }
 
@@ -67,15 +72,21 @@ impl EvaluatorOptions {
         self.patience = patience;
         self
     }
+
+    /// The same with another bound for what waits for slow boards, in bytes.
+    #[must_use]
+    pub fn lag(mut self, lag: usize) -> Self {
+        self.lag = lag;
+        self
+    }
 }
 
 /// Has circuits evaluated on the boards of a reservation.
 ///
-/// A circuit of more than 64 MiB, which no message can carry, is refused once, as `too_large`.
-///
-/// For each other circuit and place there is exactly one outcome, whatever becomes of boards, workers
+/// For each circuit and place there is exactly one outcome, whatever becomes of boards, workers
 /// and connections; each comes as soon as it is known. Circuits that no board can answer any more
-/// come out as `Failed` with the reason.
+/// come out as `Failed` with the reason. A circuit of more than 64 MiB, which no message can carry,
+/// is refused as `too_large`.
 ///
 /// What waits for a dropped [`Outcomes`] is forgotten; boards still finish what they were given.
 pub struct Evaluator<K: Evaluation> {
@@ -131,6 +142,7 @@ impl<K: Evaluation> Evaluator<K> {
             attempts: options.attempts.max(1),
             silence: options.silence,
             patience: options.patience,
+            lag: options.lag,
         };
         let boards = reservation.boards();
         let driver = Driver::<K>::new(client.inner().clone(), kind.clone(), boards, limits);

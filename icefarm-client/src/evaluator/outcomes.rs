@@ -14,7 +14,7 @@ use std::fmt;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// A stream of outcomes, which ends when every circuit has all of its own.
 ///
@@ -94,35 +94,14 @@ async fn submit<R>(
         bytes: circuit.bytes.clone(),
         sha256: hex(&Sha256::digest(&circuit.bytes)),
     });
-    if circuit.bytes.len() > MAX_CIRCUIT {
-        refuse(&upload, sink, kind, client);
-        return;
-    }
     let (placement, sink) = (placement.clone(), sink.clone());
-    let submission = Submission { upload, placement, sink };
-    if let Err(refused) = submissions.send(submission).await {
-        closed(&refused.0, kind, client);
+    let (taken, is_taken) = oneshot::channel();
+    let submission = Submission { upload, placement, sink, taken };
+    match submissions.send(submission).await {
+        // It ends either way: what was not taken in is settled by the driver.
+        Ok(()) => drop(is_taken.await),
+        Err(refused) => closed(&refused.0, kind, client),
     }
-}
-
-/// The largest circuit, in bytes. With what goes around it, it fits into the largest message that
-/// workers take.
-const MAX_CIRCUIT: usize = 64 << 20;
-
-/// No message can carry the circuit, so it is refused once, wherever it is placed.
-fn refuse<R>(upload: &Upload, sink: &Sink<R>, kind: &Kind, client: &Client) {
-    let outcome = Outcome::Refused {
-        code: "too_large".to_owned(),
-        reason: format!(
-            "the circuit has {} bytes, and no worker takes more than {MAX_CIRCUIT}",
-            upload.bytes.len()
-        ),
-    };
-    let provenance = Provenance::of_circuit(upload.sha256.clone(), kind.clone());
-    let id = EvaluationId::from(client.inner().new_id());
-    let evaluated = Evaluated { id, outcome, provenance };
-    // Nobody waits for it any more if the sink is closed.
-    let _ = sink.send(CircuitOutcome { circuit: upload.name.clone(), evaluated });
 }
 
 /// The evaluator's task is over, as after `close`: still no circuit is passed over in silence.

@@ -249,6 +249,32 @@ async fn input_is_taken_only_as_fast_as_boards_work() {
 }
 
 #[tokio::test]
+async fn a_board_that_never_answers_holds_up_no_other() {
+    let mut farm = Farm::with(&[("A", 0), ("B", 1)]).await;
+    let evaluator = Evaluator::<Counting>::new(&farm.client, &farm.reservation).unwrap();
+    let mut outcomes = evaluator.evaluate(endless(Arc::default()), Placement::Each);
+    for n in 0..60u64 {
+        let (id, _) = while_reading!(outcomes, farm.workers[0].circuit().await);
+        farm.workers[0].read("A", &id, n);
+        assert_eq!(next(&mut outcomes).await.reading(), Some(&n));
+    }
+    // Whoever is held up by the slow board is no obstacle to others either.
+    let slow = [serial("B")];
+    let mut stuck = evaluator.evaluate(endless(Arc::default()), Placement::On(slow.to_vec()));
+    assert!(futures::poll!(stuck.next()).is_pending());
+    drop(outcomes);
+    let mut wanted = evaluator.submit(("wanted", vec![9]), Placement::On(vec![serial("A")])).await;
+    loop {
+        let (id, _) = farm.workers[0].circuit().await;
+        farm.workers[0].read("A", &id, 1);
+        if let Some(outcome) = futures::poll!(wanted.next()).map(Option::unwrap).into_ready() {
+            assert_eq!(outcome.reading(), Some(&1));
+            break;
+        }
+    }
+}
+
+#[tokio::test]
 async fn boards_are_not_given_what_nobody_waits_for() {
     let mut farm = Farm::with(&[("A", 0)]).await;
     let evaluator = Evaluator::<Counting>::new(&farm.client, &farm.reservation).unwrap();
@@ -317,4 +343,39 @@ async fn an_outcome_is_one_flat_object() {
     let json = serde_json::to_value(next(&mut outcomes).await).unwrap();
     assert_eq!((&json["circuit"], &json["reading"]), (&json!("c"), &json!(7)));
     assert_eq!((&json["outcome"], &json["serial"]), (&json!("reading"), &json!("A")));
+}
+
+#[tokio::test]
+async fn a_circuit_that_no_message_can_carry_is_refused_at_each_of_its_places() {
+    let mut farm = Farm::with(&[("A", 0), ("B", 0)]).await;
+    let evaluator = Evaluator::<Counting>::new(&farm.client, &farm.reservation).unwrap();
+    let huge = Circuit::new("huge", vec![0; (64 << 20) + 1]);
+    let twice = vec![serial("B"), serial("B")];
+    let cases = [
+        (Placement::Each, vec![Some(("A", 1)), Some(("B", 2))]),
+        (Placement::On(twice), vec![Some(("B", 2))]),
+        (Placement::Any, vec![None]),
+    ];
+    for (placement, expected) in cases {
+        let outcomes: Vec<_> = evaluator.submit(huge.clone(), placement).await.collect().await;
+        let told: Vec<_> = outcomes
+            .iter()
+            .map(|outcome| {
+                let refused = matches!(&outcome.evaluated.outcome,
+                    Outcome::Refused { code, .. } if code == "too_large");
+                assert!(refused, "{outcome:?}");
+                let lease = outcome.evaluated.provenance.lease;
+                Some((outcome.serial()?.as_str(), lease.unwrap().0))
+            })
+            .collect();
+        assert_eq!(told, expected);
+    }
+    let nowhere = evaluator.submit(huge, Placement::On(vec![])).await.next().await.unwrap();
+    assert_eq!(failure(&nowhere), codes::NO_BOARD);
+    // The boards were not bothered, and the largest circuit goes through.
+    let largest = Circuit::new("largest", vec![0; 64 << 20]);
+    let mut outcomes = evaluator.submit(largest, Placement::On(vec![serial("A")])).await;
+    let (id, _) = farm.workers[0].circuit().await;
+    farm.workers[0].read("A", &id, 7);
+    assert_eq!(next(&mut outcomes).await.reading(), Some(&7));
 }

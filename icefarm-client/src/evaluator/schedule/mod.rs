@@ -8,6 +8,7 @@
 
 mod board;
 mod fill;
+mod room;
 #[cfg(test)]
 mod tests;
 
@@ -38,6 +39,8 @@ pub(crate) struct Limits {
     pub(crate) silence: Duration,
     /// How long a board may take to become ready.
     pub(crate) patience: Duration,
+    /// How many bytes of circuits may be open while faster boards run ahead of slower ones.
+    pub(crate) lag: usize,
 }
 
 /// Where a circuit shall be evaluated.
@@ -129,6 +132,8 @@ pub(crate) struct Schedule<J> {
     /// Moving tasks that no board has.
     moving: BTreeSet<TaskId>,
     next: u64,
+    /// What the open tasks hold in memory.
+    held: room::Held,
     effects: Vec<Effect<J>>,
 }
 
@@ -142,6 +147,7 @@ impl<J: Clone> Schedule<J> {
             movable: 0,
             moving: BTreeSet::new(),
             next: 0,
+            held: room::Held::default(),
             effects: Vec::new(),
         }
     }
@@ -149,14 +155,6 @@ impl<J: Clone> Schedule<J> {
     /// A board is held. It is given nothing before it is initialized and its worker connected.
     pub(crate) fn add_board(&mut self, now: Duration, serial: Serial, worker: Arc<str>) {
         self.boards.insert(serial, Board::new(now, worker));
-    }
-
-    /// Whether more circuits should be taken in: as long as fewer wait than the boards can be
-    /// given at once.
-    pub(crate) fn has_room(&self) -> bool {
-        let waiting =
-            self.moving.len() + self.boards.values().map(|b| b.queue.len()).sum::<usize>();
-        waiting < self.limits.credits * self.boards.len().max(1)
     }
 
     /// Whether every task is settled.
@@ -448,7 +446,9 @@ impl<J: Clone> Schedule<J> {
         self.movable += usize::from(pin.is_none());
         self.by_id.insert((id.clone(), pin.clone()), task_id);
         let (tried, live) = (Vec::new(), Vec::new());
-        self.tasks.insert(task_id, Task { id, circuit, job, pin, tried, live, losses: 0 });
+        let task = Task { id, circuit, job, pin, tried, live, losses: 0 };
+        self.held.add(&task);
+        self.tasks.insert(task_id, task);
         task_id
     }
 
@@ -456,6 +456,7 @@ impl<J: Clone> Schedule<J> {
     /// busy with it until they answer.
     fn close(&mut self, task_id: TaskId) -> Option<Task<J>> {
         let task = self.tasks.remove(&task_id)?;
+        self.held.remove(&task);
         self.moving.remove(&task_id);
         if let Some(board) = task.pin.as_ref().and_then(|pin| self.boards.get_mut(pin)) {
             board.queue.remove(&task_id);

@@ -3,27 +3,28 @@ use proptest::prelude::*;
 
 type Sent = Vec<(String, Vec<String>)>;
 
-const LIMITS: Limits = Limits {
+pub(super) const LIMITS: Limits = Limits {
     credits: 4,
     attempts: 3,
     silence: Duration::from_secs(60),
     patience: Duration::from_secs(180),
+    lag: 64 << 10,
 };
 
-fn serial(text: &str) -> Serial {
+pub(super) fn serial(text: &str) -> Serial {
     Serial::new(text).unwrap()
 }
 
-fn at(seconds: u64) -> Duration {
+pub(super) fn at(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-fn upload() -> Arc<Upload> {
+pub(super) fn upload() -> Arc<Upload> {
     Arc::new(Upload { name: "c".into(), bytes: Blob::from(vec![1]), sha256: "00".into() })
 }
 
 /// Boards `A`, `B`, .. of the named workers, ready.
-fn farm(workers: &[&str]) -> Schedule<u32> {
+pub(super) fn farm(workers: &[&str]) -> Schedule<u32> {
     let mut schedule = Schedule::new(LIMITS);
     for (index, worker) in workers.iter().enumerate() {
         let name = serial(&char::from(b'A' + index as u8).to_string());
@@ -34,11 +35,11 @@ fn farm(workers: &[&str]) -> Schedule<u32> {
     schedule
 }
 
-fn fill(schedule: &mut Schedule<u32>, now: Duration) -> Vec<Effect<u32>> {
+pub(super) fn fill(schedule: &mut Schedule<u32>, now: Duration) -> Vec<Effect<u32>> {
     schedule.fill(now, |_| true)
 }
 
-fn submit(schedule: &mut Schedule<u32>, from: u32, count: u32, places: Places<'_>) {
+pub(super) fn submit(schedule: &mut Schedule<u32>, from: u32, count: u32, places: Places<'_>) {
     for job in from..from + count {
         schedule.submit(job, format!("{job}").into(), upload(), places);
     }
@@ -64,7 +65,7 @@ fn failed(effects: &[Effect<u32>]) -> Vec<(u32, &str)> {
     effects.iter().filter_map(fail).map(|(job, code)| (job, known(code))).collect()
 }
 
-fn answer(schedule: &mut Schedule<u32>, board: &str, id: &str) -> Option<u32> {
+pub(super) fn answer(schedule: &mut Schedule<u32>, board: &str, id: &str) -> Option<u32> {
     match schedule.outcome(at(1), &serial(board), &id.into(), false) {
         Verdict::Deliver(settled) => Some(settled.job),
         Verdict::Elsewhere | Verdict::Ignored => None,
