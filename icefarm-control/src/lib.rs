@@ -41,6 +41,7 @@ pub mod machine;
 mod routes;
 mod sockets;
 pub mod store;
+mod view;
 
 pub use config::ControlConfig;
 pub use control::{Control, ControlBuilder, ControlError};

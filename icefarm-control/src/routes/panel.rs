@@ -1,8 +1,9 @@
 //! The panel: what the farm is at, as a page.
 
-use super::{Context, details};
+use super::Context;
 use crate::ledger::Line;
 use crate::machine::Farm;
+use crate::view;
 use icefarm_core::Timestamp;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -59,7 +60,7 @@ fn page(
     page.raw("<p>").text(&format!("{free} boards can be reserved now.")).raw("</p>\n");
 
     page.table("Boards", &["Serial", "Worker", "Status", "Client", "Kind", "Minutes left"]);
-    for board in details::boards(farm, now) {
+    for board in view::boards(farm, now) {
         let mut status = board.status.to_string();
         if board.simulated {
             status.push_str(", simulated");
@@ -99,7 +100,7 @@ fn page(
     page.raw("</table>\n");
 
     page.table("Leases", &["Lease", "Serial", "Client", "Kind", "Reservation", "Since"]);
-    for lease in details::leases(farm, now) {
+    for lease in view::leases(farm, now) {
         page.row(&[
             &lease.lease.to_string(),
             lease.serial.as_str(),

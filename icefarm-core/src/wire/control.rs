@@ -1,10 +1,7 @@
 //! Between clients and the control server.
 
-use super::BoardStatus;
-use crate::clock::Timestamp;
 use crate::{
-    ArgError, Args, ClientName, InstanceId, Kind, KindInfo, LeaseId, Object, RequestId,
-    ReservationId, Serial, WorkerName,
+    ArgError, Args, ClientName, InstanceId, Kind, LeaseId, Object, RequestId, ReservationId, Serial,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -179,67 +176,4 @@ pub struct PythonRow {
     pub ip: String,
     /// The port of `url`.
     pub serverport: u16,
-}
-
-/// A worker, as `/v1/workers` tells it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct WorkerDetail {
-    /// Its name.
-    pub name: WorkerName,
-    /// Where clients reach it.
-    pub url: String,
-    /// The version of its program.
-    pub version: String,
-    /// Which start of it this is.
-    pub incarnation: crate::Incarnation,
-    /// What its boards can do.
-    pub kinds: Vec<KindInfo>,
-    /// Whether the last heartbeats were answered.
-    pub reachable: bool,
-    /// When it last answered.
-    pub last_contact: Timestamp,
-}
-
-/// A board, as `/v1/boards` tells it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct BoardDetail {
-    /// Its USB serial number.
-    pub serial: Serial,
-    /// The name that the operator gave it.
-    #[serde(default)]
-    pub name: Option<String>,
-    /// The worker that it is plugged to.
-    pub worker: WorkerName,
-    /// Where it stands.
-    pub status: BoardStatus,
-    /// Why it stands there, if there is more to say.
-    #[serde(default)]
-    pub reason: Option<String>,
-    /// Whether it is simulated.
-    pub simulated: bool,
-    /// Free labels.
-    #[serde(default)]
-    pub labels: BTreeMap<String, String>,
-    /// The lease on it, if somebody holds one.
-    #[serde(default)]
-    pub lease: Option<LeaseDetail>,
-}
-
-/// A lease, as `/v1/leases` tells it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LeaseDetail {
-    /// The lease, which is the fencing token.
-    pub lease: LeaseId,
-    /// The board.
-    pub serial: Serial,
-    /// Who holds it.
-    pub client: ClientName,
-    /// What the board does.
-    pub kind: Kind,
-    /// What the boards of one request share.
-    pub reservation: ReservationId,
-    /// When it was granted.
-    pub since: Timestamp,
-    /// How long it lasts from now on, in milliseconds, unless it is extended.
-    pub expires_in_ms: u64,
 }

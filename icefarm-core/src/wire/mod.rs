@@ -3,19 +3,28 @@
 
 mod code;
 mod control;
+mod details;
 mod frame;
+mod journal;
+mod live;
 mod status;
 mod worker;
 
 pub use code::{ErrorBody, ErrorCode, ErrorDetail};
 pub use control::{
-    BoardDetail, GrantedBoard, LeaseDetail, Named, NamedSerials, PythonRow, ReservationAnswer,
-    ReserveRequest, Selection, Serials, V1_JSON, WorkerDetail,
+    GrantedBoard, Named, NamedSerials, PythonRow, ReservationAnswer, ReserveRequest, Selection,
+    Serials, V1_JSON,
+};
+pub use details::{
+    BoardActionAnswer, BoardCounts, BoardDetail, BoardInFull, FarmStatus, LastLease, LeaseDetail,
+    WorkerContact, WorkerCounts, WorkerDetail,
 };
 pub use frame::{
     Ack, ClientFrame, Event, Hello, MAX_SERIALS, META_SERIAL, PROTOCOL, Position, ServerFrame,
     events,
 };
+pub use journal::{Happening, JournalEntry, JournalPage};
+pub use live::{LiveChange, LiveMessage, LiveSnapshot};
 pub use status::BoardStatus;
 pub use worker::{
     BoardReport, BoardsReport, EndBoard, EndedLease, ExtendBoard, HeartbeatAnswer, LeasePhase,
