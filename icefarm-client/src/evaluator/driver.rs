@@ -11,7 +11,7 @@ use crate::outstanding::CommandFailure;
 use icefarm_core::evaluation::{EVALUATE, Evaluated, Outcome, Provenance, RESULTS};
 use icefarm_core::wire::{ClientFrame, ErrorCode, GrantedBoard};
 use icefarm_core::{EvaluationId, Kind, LeaseId, Object, Serial, Value};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -137,10 +137,10 @@ impl<K: Evaluation> Driver<K> {
     fn admit(&mut self) -> bool {
         // Nobody waits any more for what has a closed sink.
         self.parked.retain(|submission| !submission.sink.is_closed());
-        let (mut any, mut each) = (None, None);
+        let (schedule, mut any, mut each) = (&self.schedule, None, None);
         let has_room = |submission: &Submission<K::Reading>| {
             let places = places(&submission.placement);
-            let room = || self.schedule.has_room(places);
+            let room = || schedule.has_room(places);
             match places {
                 Places::Any => *any.get_or_insert_with(room),
                 Places::Each => *each.get_or_insert_with(room),
@@ -174,19 +174,15 @@ impl<K: Evaluation> Driver<K> {
     }
 
     fn submit(&mut self, submission: Submission<K::Reading>) {
-        let Submission { upload, placement, sink } = submission;
-        let places = match &*placement {
-            Placement::On(serials) => Places::Boards(serials),
-            Placement::Each => Places::Each,
-            Placement::Any => Places::Any,
-        };
-        let id = EvaluationId::from(self.client.new_id());
+        let Submission { upload, placement, sink, taken } = submission;
+        let (id, places) = (EvaluationId::from(self.client.new_id()), places(&placement));
         let nowhere = matches!(places, Places::Boards([]));
         if upload.bytes.len() > MAX_CIRCUIT && !nowhere {
             self.too_large(&id, &upload, places, &sink);
         } else {
             self.schedule.submit(sink, id, upload, places);
         }
+        drop(taken);
     }
 
     /// No message can carry the circuit: each of its places is told so.

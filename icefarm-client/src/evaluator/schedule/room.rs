@@ -234,8 +234,8 @@ mod tests {
                 };
                 (wish, serials)
             });
-            let schedule = farm(&workers);
-            let mut play = Play { schedule, serials, wishes: wishes.collect(), next: 0 };
+            let (schedule, wishes) = (farm(&workers), wishes.collect());
+            let mut play = Play { schedule, serials, wishes, next: 0 };
             let mut now = at(0);
             play.pump(now);
             for step in steps {
