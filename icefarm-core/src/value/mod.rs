@@ -1,5 +1,6 @@
 //! What clients and boards send each other: JSON's types and byte strings.
 
+mod compare;
 mod de;
 mod error;
 mod json;
