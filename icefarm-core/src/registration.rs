@@ -71,6 +71,12 @@ impl Registration {
         Self { target: TypeId::of::<T>(), type_name: type_name::<T>, place, methods, reservable }
     }
 
+    /// What clients reserve the type by, if it is a reservable state.
+    #[must_use]
+    pub fn kind(&self) -> Option<&'static str> {
+        self.reservable.as_ref().map(|reservable| reservable.kind)
+    }
+
     /// The registered methods in the order of the source.
     #[must_use]
     pub fn methods(&self) -> &'static [Method] {
