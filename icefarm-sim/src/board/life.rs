@@ -7,7 +7,7 @@ use super::wire::{HostPort, Wire};
 use crate::firmware::{FirmwarePort, Image, Images, Simulation, VirtualHardware};
 use futures::FutureExt as _;
 use icefarm_core::board::Presence;
-use icefarm_core::{Face, Serial};
+use icefarm_core::{Face, ImageInfo, Serial};
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -53,6 +53,11 @@ impl Hardware {
 
     fn around_firmware(&self) -> VirtualHardware {
         VirtualHardware::new(self.serial.clone(), self.pace, self.simulation.clone())
+    }
+
+    /// What the flash holds.
+    pub(super) fn image(&self) -> Option<ImageInfo> {
+        self.memory().image.as_ref().map(|image| image.info.clone())
     }
 
     pub(super) fn set_plugged(&self, plugged: bool) {

@@ -71,6 +71,12 @@ impl VirtualBoard {
         self.fault(Ask::Garble);
     }
 
+    /// The image that the board's flash holds; `None` if the power went while it was written.
+    #[must_use]
+    pub fn image(&self) -> Option<ImageInfo> {
+        self.inner.hardware.image()
+    }
+
     /// Sees to it that the board is driven. Outside of a tokio runtime nothing can drive it yet.
     pub(super) fn wake(&self) {
         let mut asks = self.inner.asks.lock().unwrap_or_else(PoisonError::into_inner);
