@@ -45,7 +45,10 @@ mod link;
 mod roster;
 mod secret;
 mod sockets;
+mod supervisor;
 mod worker;
 
 pub use config::{BoardConfig, LeaseConfig, LinkConfig, WorkerConfig};
+pub use lease::EventSink;
+pub use supervisor::{Supervision, Supervisor};
 pub use worker::{Worker, WorkerBuilder, WorkerError};

@@ -231,6 +231,11 @@ impl Actor {
                 () = self.listen() => {}
             }
         }
+        while let Ok(note) = serving.running.notes.try_recv() {
+            if let Note::Failed(reason) = note {
+                self.shared.events.ended_badly(&self.serial, serving.lease, &reason);
+            }
+        }
         let ended = self.tenancy.present.as_ref().and_then(|tenant| tenant.over.clone());
         let why = match ended {
             Some(Over::Superseded) => "superseded",

@@ -9,16 +9,22 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use icefarm_core::wire::{Event, ServerFrame, events};
 use icefarm_core::{
-    BoardError, ClientName, Clock, DeviceHost, DeviceInfo, ImageInfo, ImageName, Message,
-    NextState, Object, Residue, SerialPort, Timestamp,
+    BoardError, ClientName, Clock, DeviceHost, DeviceInfo, ImageInfo, ImageName, LeaseId, Message,
+    NextState, Object, Residue, Serial, SerialPort, Timestamp,
 };
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
-/// Where events for clients go.
-pub(crate) trait EventSink: Send + Sync + 'static {
+/// Where events for clients go: the worker's outboxes, or what a test kit has instead.
+pub trait EventSink: Send + Sync + 'static {
     /// Numbers the frame and keeps it until the client has acknowledged it. Never waits.
     fn publish(&self, client: &ClientName, frame: ServerFrame);
+
+    /// A state whose lease had ended did not end well. Its client is not told, for whom the lease
+    /// is over; the worker's log is.
+    fn ended_badly(&self, serial: &Serial, lease: LeaseId, reason: &str) {
+        tracing::warn!(%serial, %lease, "after the end of the lease: {reason}");
+    }
 }
 
 /// What a state asks of its board.

@@ -10,7 +10,8 @@ mod tasks;
 mod tenancy;
 
 pub(crate) use fence::Fence;
-pub(crate) use host::{Ask, EventSink};
+pub(crate) use host::Ask;
+pub use host::EventSink;
 pub(crate) use launch::{Launch, PluginThreads, Running};
 pub(crate) use state_task::Note;
 pub(crate) use tenancy::{Command, Over, Taken, Tenancy, Urgent};
