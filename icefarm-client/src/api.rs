@@ -4,7 +4,7 @@ use crate::backoff::Backoff;
 use crate::client::{Client, Inner};
 use crate::error::ClientError;
 use crate::loss::{Loss, codes};
-use icefarm_core::wire::{BoardDetail, ErrorCode, ReservationAnswer, V1_JSON};
+use icefarm_core::wire::{BoardDetail, ErrorCode, ReservationAnswer, V1_JSON, WorkerDetail};
 use icefarm_core::{LeaseId, Object, Serial, Value};
 use icefarm_net::{HttpError, RequestOptions};
 use serde::Deserialize;
@@ -45,6 +45,14 @@ impl Client {
     /// As [`Self::available`].
     pub async fn boards(&self) -> Result<Vec<BoardDetail>, ClientError> {
         self.inner().get("/v1/boards").await
+    }
+
+    /// All workers of the farm, with what is known of them.
+    ///
+    /// # Errors
+    /// As [`Self::available`].
+    pub async fn workers(&self) -> Result<Vec<WorkerDetail>, ClientError> {
+        self.inner().get("/v1/workers").await
     }
 
     /// Lets leases of these boards last their time to live from now on, and returns the boards

@@ -22,6 +22,19 @@ pub(crate) struct Held {
     pub(crate) phase: Phase,
 }
 
+impl Held {
+    /// Why the lease is over, if it is: a later one on the same board is another.
+    pub(crate) fn loss_of(&self, lease: Option<LeaseId>) -> Option<Loss> {
+        match &self.phase {
+            _ if lease.is_some_and(|lease| lease < self.lease) => {
+                Some(Loss::new(codes::LEASE_ENDED, "there is a later lease on the board"))
+            }
+            Phase::Lost(loss) => Some(loss.clone()),
+            Phase::Initializing | Phase::Ready => None,
+        }
+    }
+}
+
 /// What an event changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Change {
@@ -66,6 +79,20 @@ impl Book {
             let phase = early.map_or(Phase::Initializing, |early| early.phase);
             let held = Held { url: Arc::from(board.url.as_str()), lease: board.lease, phase };
             self.boards.insert(board.serial.clone(), held);
+        }
+    }
+
+    /// Boards that another process of the same name was granted, and made ready: nobody will say
+    /// again that they are. What was heard of them since `mark` counts.
+    pub(crate) fn adopt(&mut self, mark: u64, granted: &[GrantedBoard]) {
+        self.grant(mark, granted);
+        for board in granted {
+            if let Some(held) = self.boards.get_mut(&board.serial)
+                && held.lease == board.lease
+                && held.phase == Phase::Initializing
+            {
+                held.phase = Phase::Ready;
+            }
         }
     }
 

@@ -81,14 +81,7 @@ impl Client {
     /// # Errors
     /// If control could not be told: then the leases end by themselves, within a minute.
     pub async fn close(self) -> Result<(), ClientError> {
-        let inner = self.inner.clone();
-        let ended = if inner.hub.holds_any() { inner.end_all().await.map(drop) } else { Ok(()) };
-        let links = inner.shut();
-        for task in links {
-            // A link ends at once when it is told to; one that panicked has ended as well.
-            let _ = task.await;
-        }
-        ended
+        self.inner.clone().close().await
     }
 }
 
@@ -224,6 +217,16 @@ impl Inner {
                 answer(serial, Err(CommandFailure::Lost(loss.clone())));
             }
         }
+    }
+
+    /// See [`Client::close`].
+    pub(crate) async fn close(self: Arc<Self>) -> Result<(), ClientError> {
+        let ended = if self.hub.holds_any() { self.end_all().await.map(drop) } else { Ok(()) };
+        for task in self.shut() {
+            // A link ends at once when it is told to; one that panicked has ended as well.
+            let _ = task.await;
+        }
+        ended
     }
 
     /// Closes everything. What was open is told that it is lost.

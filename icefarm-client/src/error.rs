@@ -109,6 +109,15 @@ pub enum ClientError {
         /// What was reserved.
         found: Kind,
     },
+    /// Boards that were to be used together do different things.
+    #[error("the boards are reserved as different kinds: `{}` and `{}`", kinds[0], kinds[1])]
+    MixedKinds {
+        /// Two of the kinds.
+        kinds: [Kind; 2],
+    },
+    /// No board was named.
+    #[error("no board is named")]
+    NoBoards,
     /// The client was closed.
     #[error("the client is closed")]
     Closed,

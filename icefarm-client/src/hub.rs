@@ -76,6 +76,12 @@ impl Hub {
         self.changed();
     }
 
+    /// See [`Book::adopt`].
+    pub(crate) fn adopt(&self, mark: u64, granted: &[GrantedBoard]) {
+        self.lock().book.adopt(mark, granted);
+        self.changed();
+    }
+
     /// An event came.
     pub(crate) fn event(&self, event: ClientEvent) -> Option<Change> {
         let mut inner = self.lock();

@@ -35,6 +35,7 @@
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may stop where it fails"))]
 
+mod adopt;
 mod api;
 mod backoff;
 mod book;

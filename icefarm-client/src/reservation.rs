@@ -122,7 +122,7 @@ impl Client {
             }
         };
         let ReservationAnswer { reservation, boards } = inner.reserve(path, body).await?;
-        Ok(Reservation { client: self.clone(), id: reservation, kind, boards })
+        Ok(Reservation::of(self.clone(), reservation, kind, boards))
     }
 
     /// Reserves exactly these boards, see [`Self::reserve`].
@@ -187,6 +187,19 @@ pub struct Reservation {
 }
 
 impl Reservation {
+    pub(crate) fn of(
+        client: Client,
+        id: ReservationId,
+        kind: Kind,
+        boards: Vec<GrantedBoard>,
+    ) -> Self {
+        Self { client, id, kind, boards }
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// What the boards share.
     #[must_use]
     pub fn id(&self) -> &ReservationId {

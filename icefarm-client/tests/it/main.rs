@@ -1,6 +1,7 @@
 //! The client against a control server and workers that do what a test tells them.
 #![expect(clippy::unwrap_used, reason = "a test may stop where it fails")]
 
+mod adopt;
 mod control;
 mod evaluate;
 mod farm;
