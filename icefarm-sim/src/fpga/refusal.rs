@@ -240,11 +240,8 @@ pub enum Refusal {
         /// How the pad is configured.
         mode: String,
     },
-    /// A pad drives its pin in a way that is not simulated.
-    #[error(
-        "pad {block} of tile {tile} has the output mode {mode} (registered, double data rate or \
-         tri-state), which is not simulated"
-    )]
+    /// A pad drives its pin in a way that is not known.
+    #[error("pad {block} of tile {tile} (output mode {mode}) is not simulated: {reason}")]
     OutputMode {
         /// The tile of the pad.
         tile: Tile,
@@ -252,6 +249,17 @@ pub enum Refusal {
         block: u8,
         /// PINTYPE bits 5 to 2, in binary.
         mode: String,
+        /// What is not known.
+        reason: String,
+    },
+    /// The pin is let go after it was driven.
+    #[error(
+        "at cycle {cycle} the FPGA lets go of the pin: then its level depends on pull resistors and \
+         on what else is connected to it, which is not known"
+    )]
+    Floating {
+        /// The clock cycle in which this happens.
+        cycle: u64,
     },
     /// The design can make the device load another configuration.
     #[error(
@@ -345,6 +353,7 @@ impl Refusal {
             Self::InputDisabled { .. } => "input_disabled",
             Self::RegisteredInput { .. } => "registered_input",
             Self::OutputMode { .. } => "output_mode",
+            Self::Floating { .. } => "floating",
             Self::WarmBoot { .. } => "warm_boot",
             Self::ClockOnPin => "clock_on_pin",
             Self::TooFast { .. } => "too_fast",

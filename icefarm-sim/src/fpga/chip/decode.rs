@@ -306,10 +306,7 @@ fn kind(input: &mut Input<'_>, names: &[String]) -> Result<Kind, TableError> {
             set_reset: need("lutff_global/s_r")?,
         });
     } else if name.starts_with("io_") {
-        pad_wires = Some(PadWires {
-            output: [need("io_0/D_OUT_0")?, need("io_1/D_OUT_0")?],
-            fabric_out: need("fabout")?,
-        });
+        pad_wires = Some(PadWires { fabric_out: need("fabout")? });
     }
     Ok(Kind {
         dsp: name.starts_with("dsp"),

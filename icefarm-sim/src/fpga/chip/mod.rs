@@ -53,7 +53,7 @@ pub struct Chip {
 }
 
 /// One of the two pads of an input/output tile.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Pad {
     /// The tile of the pad.
     pub tile: Tile,
@@ -112,7 +112,6 @@ pub(super) struct CellWires {
 /// The wires of an input/output tile, as indices into [`Kind::wires`].
 #[derive(Debug)]
 pub(super) struct PadWires {
-    pub(super) output: [u16; 2],
     pub(super) fabric_out: u16,
 }
 

@@ -142,12 +142,12 @@ pub(super) fn inputs(bits: u16) -> impl Iterator<Item = usize> {
 #[cfg(test)]
 mod tests {
     use super::super::super::{Refusal, Tile};
-    use super::super::graph::{Cell, HIGH, LOW};
+    use super::super::graph::{Cell, HIGH, LOW, Role};
     use super::*;
 
     fn table(graph: &mut Graph, bits: u16, inputs: [Id; 4]) -> Id {
         let cell = Cell { tile: Tile { x: 1, y: 1 }, index: 0 };
-        graph.add(Node::Table(Table { bits, inputs, cell, carry: false }))
+        graph.add(Node::Table(Table { bits, inputs, cell, role: Role::Logic }))
     }
 
     fn flip_flop(graph: &mut Graph, data: Id) -> Id {

@@ -29,11 +29,23 @@ pub(super) struct Table {
     /// Bit `i` is the output if input `k` is bit `k` of `i`.
     pub(super) bits: u16,
     pub(super) inputs: [Id; 4],
+    /// The cell or, in a tile at the edge, the pad.
     pub(super) cell: Cell,
-    pub(super) carry: bool,
+    pub(super) role: Role,
 }
 
-/// A flip-flop of a logic cell. All start at 0, as on the device.
+/// What a truth table is on the device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// The table of a logic cell.
+    Logic,
+    /// The carry of a logic cell.
+    Carry,
+    /// A switch within a pad.
+    Pad,
+}
+
+/// A flip-flop of a logic cell or of a pad. All start at 0, as on the device.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct FlipFlop {
     pub(super) data: Id,
@@ -59,8 +71,10 @@ pub(super) struct Cell {
 #[derive(Debug)]
 pub(super) struct Graph {
     pub(super) nodes: Vec<Node>,
-    /// What the pin shows.
+    /// What the pin shows while it is driven.
     pub(super) pin: Id,
+    /// Whether the pin is driven.
+    pub(super) pin_enable: Id,
     /// What makes the device load another configuration.
     pub(super) boot: Id,
 }
@@ -68,7 +82,7 @@ pub(super) struct Graph {
 impl Graph {
     pub(super) fn new() -> Self {
         let nodes = vec![Node::Constant(false), Node::Constant(true), Node::Clock];
-        Self { nodes, pin: LOW, boot: LOW }
+        Self { nodes, pin: LOW, pin_enable: HIGH, boot: LOW }
     }
 
     pub(super) fn add(&mut self, node: Node) -> Id {

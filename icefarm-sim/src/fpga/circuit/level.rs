@@ -2,7 +2,7 @@
 
 use super::super::Refusal;
 use super::fold::{Level, inputs, levels, passes, reduce};
-use super::graph::{Cell, FlipFlop, Graph, Id, LOW, Node};
+use super::graph::{Cell, FlipFlop, Graph, Id, LOW, Node, Role};
 use super::trace::BOOT_TILE;
 use super::{Circuit, FIRST_FLIP_FLOP, Latch, Lookup, Slot};
 
@@ -20,7 +20,13 @@ pub(super) fn level(graph: &Graph) -> Result<Circuit, Refusal> {
         flip_flops: Vec::new(),
         tables: Vec::new(),
         carries: 0,
+        pads: 0,
     };
+    match order.levels[graph.pin_enable as usize] {
+        // Never driven, it reads 0.
+        Level::Constant(false) => return Ok(Circuit::still()),
+        Level::Constant(true) | Level::Varies => order.visit(graph.pin_enable)?,
+    }
     order.visit(graph.pin)?;
     let mut latches = Vec::new();
     // Flip-flops are found while those before them are followed.
@@ -61,6 +67,7 @@ struct Order<'a> {
     flip_flops: Vec<Id>,
     tables: Vec<(u16, [Place; 4])>,
     carries: usize,
+    pads: usize,
 }
 
 impl Order<'_> {
@@ -105,7 +112,8 @@ impl Order<'_> {
                 self.slot[id as usize] = match passes(bits) {
                     Some(number) => places[number],
                     None => {
-                        self.carries += usize::from(table.carry);
+                        self.carries += usize::from(table.role == Role::Carry);
+                        self.pads += usize::from(table.role == Role::Pad);
                         self.tables.push((bits, places));
                         Place::Table((self.tables.len() - 1) as u16)
                     }
@@ -157,8 +165,10 @@ impl Order<'_> {
             })
             .collect();
         cells.dedup();
-        let names =
-            cells.iter().take(SHOWN).map(|cell| format!("{} cell {}", cell.tile, cell.index));
+        let names = cells.iter().take(SHOWN).map(|cell| {
+            let what = if [0, 31].contains(&cell.tile.y) { "pad" } else { "cell" };
+            format!("{} {what} {}", cell.tile, cell.index)
+        });
         let mut names = names.collect::<Vec<_>>().join(", ");
         if cells.len() > SHOWN {
             names += &format!(" and {} more", cells.len() - SHOWN);
@@ -189,9 +199,11 @@ impl Order<'_> {
             self.tables.iter().map(|&(bits, places)| Lookup { bits, inputs: places.map(slot) });
         Circuit {
             pin: of(self.graph.pin),
+            pin_enable: of(self.graph.pin_enable),
             latches: latches.collect(),
             lookups: lookups.collect(),
             carries: self.carries,
+            pads: self.pads,
         }
     }
 }

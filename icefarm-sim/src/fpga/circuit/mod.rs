@@ -3,6 +3,8 @@
 mod fold;
 mod graph;
 mod level;
+mod pads;
+mod pll;
 mod routing;
 mod trace;
 
@@ -27,11 +29,15 @@ pub(super) const FIRST_FLIP_FLOP: Slot = 3;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Circuit {
     pub(super) pin: Slot,
+    /// Whether the pin is driven.
+    pub(super) pin_enable: Slot,
     pub(super) latches: Vec<Latch>,
     /// Each looks only at slots before its own.
     pub(super) lookups: Vec<Lookup>,
     /// How many of the lookups are carries.
     carries: usize,
+    /// How many of the lookups are switches within pads.
+    pads: usize,
 }
 
 /// A flip-flop; its slot follows from its place.
@@ -74,10 +80,22 @@ impl Circuit {
         if circuit.pin == CLOCK_SLOT { Err(Refusal::ClockOnPin) } else { Ok(circuit) }
     }
 
+    /// What drives a pin that is never driven.
+    fn still() -> Self {
+        Self {
+            pin: LOW_SLOT,
+            pin_enable: HIGH_SLOT,
+            latches: Vec::new(),
+            lookups: Vec::new(),
+            carries: 0,
+            pads: 0,
+        }
+    }
+
     /// How many logic tables the pin depends on; those that only pass on a signal or a constant do
     /// not count.
     pub fn luts(&self) -> usize {
-        self.lookups.len() - self.carries
+        self.lookups.len() - self.carries - self.pads
     }
 
     /// How many carries the pin depends on.

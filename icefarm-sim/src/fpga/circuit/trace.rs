@@ -2,7 +2,8 @@
 
 use super::super::chip::{CellWires, Driver, HardBlock, Net, Pad};
 use super::super::{Refusal, Tile};
-use super::graph::{CLOCK, Cell, FlipFlop, Graph, HIGH, Id, LOW, Node, Table, depends};
+use super::graph::{Cell, FlipFlop, Graph, HIGH, Id, LOW, Node, Role, Table, depends};
+use super::pads::PadPart;
 use super::routing::Routing;
 use std::collections::HashMap;
 
@@ -20,29 +21,16 @@ const ASYNCHRONOUS: u8 = 19;
 /// The bit (row, column) of a logic tile that makes all its flip-flops act at the falling edge.
 const FALLING_EDGE: (u8, u8) = (0, 0);
 
-/// The bits (row, column) PINTYPE 0 to 5 of both pads of an input/output tile.
-const PIN_TYPE: [[(u8, u8); 6]; 2] = [
-    [(3, 17), (3, 16), (0, 17), (0, 16), (4, 16), (4, 17)],
-    [(13, 17), (13, 16), (10, 17), (10, 16), (14, 16), (14, 17)],
-];
-/// The bits IE 0 and 1 of an input/output tile: on the UP5K, 1 switches the input buffer on.
-const INPUT_ENABLE: [(u8, u8); 2] = [(9, 3), (6, 3)];
-/// The bit Icegate of an input/output tile: the pad's way to a global net is latched.
-const ICEGATE: (u8, u8) = (11, 3);
-
-/// The pads that the PLL takes over if it is on.
-const PLL_PADS: [Pad; 2] =
-    [Pad { tile: Tile { x: 12, y: 31 }, block: 1 }, Pad { tile: Tile { x: 13, y: 31 }, block: 0 }];
-
 /// The tile whose `fabout` is BOOT of the warm boot cell (IceStorm's chip database).
 pub(super) const BOOT_TILE: Tile = Tile { x: 22, y: 0 };
 
-/// The part of a logic cell that a node stands for.
+/// What a node stands for whose inputs are followed later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Part {
-    Table,
-    FlipFlop,
-    Carry,
+pub(super) enum Part {
+    Table(Cell),
+    FlipFlop(Cell),
+    Carry(Cell),
+    Pad(Pad, PadPart),
 }
 
 /// Builds the graph of what can reach the pad of a pin. Whatever cannot be known becomes a node
@@ -56,59 +44,53 @@ pub(super) fn trace(routing: &Routing<'_>, pin: Pad, clock: Pad) -> Result<Graph
     if pin == clock {
         return Err(Refusal::ClockOnPin);
     }
-    trace.graph.pin = match trace.output_mode(pin) {
-        // The pin is not driven. Like every wire that nothing drives it reads 0.
-        0 => LOW,
-        PLAIN_OUTPUT => trace.pad_output(pin),
-        mode => return Err(output_mode(pin, mode)),
-    };
+    // A pin that is never driven reads 0 like every wire that nothing drives.
+    if trace.is_output(pin) {
+        trace.graph.pin = trace.pad(pin, PadPart::Output);
+        trace.graph.pin_enable = trace.pad(pin, PadPart::Enable);
+    }
     trace.graph.boot = trace.fabric_out(BOOT_TILE).map_or(LOW, |net| trace.net(net));
-    while let Some((id, cell, part)) = trace.open.pop() {
+    while let Some((id, part)) = trace.open.pop() {
         let node = match part {
-            Part::Table => trace.table(cell),
-            Part::FlipFlop => trace.flip_flop(cell),
-            Part::Carry => trace.carry(cell),
+            Part::Table(cell) => trace.table(cell),
+            Part::FlipFlop(cell) => trace.flip_flop(cell),
+            Part::Carry(cell) => trace.carry(cell),
+            Part::Pad(pad, part) => trace.pad_node(pad, part),
         };
         trace.graph.nodes[id as usize] = node;
     }
     Ok(trace.graph)
 }
 
-/// PINTYPE bits 5 to 2 of an output that is always on and not registered.
-const PLAIN_OUTPUT: u8 = 0b0110;
-
-fn output_mode(pad: Pad, mode: u8) -> Refusal {
-    Refusal::OutputMode { tile: pad.tile, block: pad.block, mode: format!("{mode:04b}") }
-}
-
-struct Trace<'a> {
-    routing: &'a Routing<'a>,
-    clock: Pad,
-    graph: Graph,
-    known: HashMap<(Cell, Part), Id>,
+pub(super) struct Trace<'a> {
+    pub(super) routing: &'a Routing<'a>,
+    /// The pad that the board feeds with its clock.
+    pub(super) clock: Pad,
+    pub(super) graph: Graph,
+    known: HashMap<Part, Id>,
     /// Nodes whose inputs are not followed yet.
-    open: Vec<(Id, Cell, Part)>,
+    open: Vec<(Id, Part)>,
 }
 
 impl Trace<'_> {
-    fn blocked(&mut self, refusal: Refusal) -> Id {
+    pub(super) fn blocked(&mut self, refusal: Refusal) -> Id {
         self.graph.add(Node::Blocked(Box::new(refusal)))
     }
 
-    /// The node of a part of a cell, which is filled in later.
-    fn part(&mut self, cell: Cell, part: Part) -> Id {
-        if let Some(&id) = self.known.get(&(cell, part)) {
+    /// The node of a part, which is filled in later.
+    pub(super) fn part(&mut self, part: Part) -> Id {
+        if let Some(&id) = self.known.get(&part) {
             return id;
         }
         let id = self.graph.add(Node::Constant(false));
-        self.known.insert((cell, part), id);
-        self.open.push((id, cell, part));
+        self.known.insert(part, id);
+        self.open.push((id, part));
         id
     }
 
     /// The node that gives a net its level. A net that nothing drives reads 0, as IceStorm says of
     /// the inputs of logic cells.
-    fn net(&mut self, net: Net) -> Id {
+    pub(super) fn net(&mut self, net: Net) -> Id {
         match self.routing.source(net) {
             Ok(Some(source)) => self.driver(source),
             Ok(None) => LOW,
@@ -122,13 +104,13 @@ impl Trace<'_> {
             Driver::Cell { tile, cell } => {
                 let cell = Cell { tile, index: cell };
                 let on = self.cell_bit(cell, FLIP_FLOP_ENABLE);
-                self.part(cell, if on { Part::FlipFlop } else { Part::Table })
+                self.part(if on { Part::FlipFlop(cell) } else { Part::Table(cell) })
             }
-            Driver::Table { tile, cell } => self.part(Cell { tile, index: cell }, Part::Table),
-            Driver::Carry { tile, cell } => self.part(Cell { tile, index: cell }, Part::Carry),
+            Driver::Table { tile, cell } => self.part(Part::Table(Cell { tile, index: cell })),
+            Driver::Carry { tile, cell } => self.part(Part::Carry(Cell { tile, index: cell })),
             Driver::CarryIn { tile } => self.carry_in(tile),
-            Driver::Input { pad } => self.input(pad),
-            Driver::SecondInput { pad } => self.registered(pad, "second input, falling edge"),
+            Driver::Input { pad } => self.pad(pad, PadPart::Input),
+            Driver::SecondInput { pad } => self.pad(pad, PadPart::SecondInputRegister),
             Driver::Global { net } => self.global(net),
             Driver::Hard { block, tile } => self.blocked(hard_block(block, tile)),
         }
@@ -158,7 +140,7 @@ impl Trace<'_> {
         // What a table does not look at is not even followed.
         let inputs = [0, 1, 2, 3]
             .map(|number| if depends(bits, number) { self.input_of(cell, number) } else { LOW });
-        Node::Table(Table { bits, inputs, cell, carry: false })
+        Node::Table(Table { bits, inputs, cell, role: Role::Logic })
     }
 
     fn carry(&mut self, cell: Cell) -> Node {
@@ -168,11 +150,11 @@ impl Trace<'_> {
             return Node::Blocked(Box::new(Refusal::CarryDisabled { tile, cell: index }));
         }
         let carry_in = match index.checked_sub(1) {
-            Some(below) => self.part(Cell { tile, index: below }, Part::Carry),
+            Some(below) => self.part(Part::Carry(Cell { tile, index: below })),
             None => self.wire(cell, |wires| wires.carry_in).map_or(LOW, |net| self.net(net)),
         };
         let inputs = [self.input_of(cell, 1), self.input_of(cell, 2), carry_in, LOW];
-        Node::Table(Table { bits: CARRY, inputs, cell, carry: true })
+        Node::Table(Table { bits: CARRY, inputs, cell, role: Role::Carry })
     }
 
     /// The wire that carries into the first cell, if no switch drives it.
@@ -181,7 +163,7 @@ impl Trace<'_> {
     }
 
     fn flip_flop(&mut self, cell: Cell) -> Node {
-        let data = self.part(cell, Part::Table);
+        let data = self.part(Part::Table(cell));
         let clock = self.wire(cell, |wires| wires.clock).map_or(LOW, |net| self.net(net));
         // Clock enable is on if no switch drives it (IceStorm, logic_tile.html).
         let enable = self.wire(cell, |wires| wires.enable);
@@ -217,10 +199,7 @@ impl Trace<'_> {
                 // These have no pad on the UP5K (IceStorm, ultraplus.html).
                 4 => self.blocked(hard_block(HardBlock::HighOscillator, pad.tile)),
                 5 => self.blocked(hard_block(HardBlock::LowOscillator, pad.tile)),
-                _ if self.routing.bit(pad.tile, ICEGATE.0, ICEGATE.1) => {
-                    self.registered(pad, "latched by Icegate")
-                }
-                _ => self.pad_level(pad),
+                _ => self.to_global(pad),
             },
         }
     }
@@ -230,70 +209,6 @@ impl Trace<'_> {
         let chip = self.routing.chip;
         let wires = chip.kind(tile).pad_wires.as_ref()?;
         Some(chip.wire_net(tile, wires.fabric_out))
-    }
-
-    fn output_mode(&self, pad: Pad) -> u8 {
-        self.pin_type(pad) >> 2
-    }
-
-    fn pin_type(&self, pad: Pad) -> u8 {
-        let places = PIN_TYPE[usize::from(pad.block)].iter().enumerate();
-        places.fold(0, |value, (number, &(row, column))| {
-            value | u8::from(self.routing.bit(pad.tile, row, column)) << number
-        })
-    }
-
-    fn registered(&mut self, pad: Pad, mode: &str) -> Id {
-        let (tile, block, mode) = (pad.tile, pad.block, mode.to_owned());
-        self.blocked(Refusal::RegisteredInput { tile, block, mode })
-    }
-
-    /// The first input of a pad.
-    fn input(&mut self, pad: Pad) -> Id {
-        match self.pin_type(pad) & 3 {
-            0b01 => self.pad_level(pad),
-            mode => self.registered(pad, &format!("input mode {mode:02b}")),
-        }
-    }
-
-    /// What a pad's input buffer sees.
-    fn pad_level(&mut self, pad: Pad) -> Id {
-        let (tile, block) = (pad.tile, pad.block);
-        let pll_on =
-            self.routing.chip.pll_type().iter().any(|&(tile, r, c)| self.routing.bit(tile, r, c));
-        if pll_on && PLL_PADS.contains(&pad) {
-            let wire = format!("in place of pad {block}");
-            return self.blocked(Refusal::Pll { tile, wire });
-        }
-        let enabled = self.routing.chip.input_enable(pad).is_some_and(|(tile, number)| {
-            let (row, column) = INPUT_ENABLE[usize::from(number & 1)];
-            self.routing.bit(tile, row, column)
-        });
-        if !enabled {
-            return self.blocked(Refusal::InputDisabled { tile, block });
-        }
-        match self.output_mode(pad) {
-            0 if pad == self.clock => CLOCK,
-            0 => self.blocked(Refusal::UndrivenInput { tile, block }),
-            _ if pad == self.clock => self.blocked(Refusal::Contention {
-                tile,
-                wire: format!("io_{block}/PAD"),
-                drivers: "the clock of the board, and the FPGA itself".to_owned(),
-            }),
-            PLAIN_OUTPUT => self.pad_output(pad),
-            mode => self.blocked(output_mode(pad, mode)),
-        }
-    }
-
-    /// What the fabric puts on a pad.
-    fn pad_output(&mut self, pad: Pad) -> Id {
-        let chip = self.routing.chip;
-        match &chip.kind(pad.tile).pad_wires {
-            Some(wires) => {
-                self.net(chip.wire_net(pad.tile, wires.output[usize::from(pad.block & 1)]))
-            }
-            None => LOW,
-        }
     }
 }
 

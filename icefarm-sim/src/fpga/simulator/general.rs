@@ -41,6 +41,8 @@ pub(super) struct General {
     pending: Vec<(Slot, u8)>,
     /// When the pin last rose, in half cycles since the start.
     rose: Option<u64>,
+    /// Whether the pin has been driven yet.
+    driven: bool,
 }
 
 impl General {
@@ -68,6 +70,7 @@ impl General {
             clock_in_logic: circuit.lookups.iter().any(|l| l.inputs.contains(&CLOCK_SLOT)),
             pending: Vec::new(),
             rose: None,
+            driven: false,
         };
         // What is set at once is set from the start on, before there are edges.
         for _ in 0..WAVES {
@@ -76,6 +79,7 @@ impl General {
                 for group in &mut general.groups {
                     group.last = core.levels[usize::from(group.clock)];
                 }
+                general.driven = core.levels[usize::from(core.pin_enable)] != 0;
                 return Ok(general);
             }
             core.settle();
@@ -168,9 +172,20 @@ impl General {
         changed
     }
 
-    /// Looks at the pin once everything is at rest.
+    /// Looks at the pin once everything is at rest. Whatever a pin shows before it is driven for the
+    /// first time, it shows since before the FPGA was configured, and it is no pulse of the circuit.
     fn look(&mut self, core: &mut Core, clock: u8) -> Result<(), Refusal> {
+        let driven = core.levels[usize::from(core.pin_enable)] != 0;
         let level = core.levels[usize::from(core.pin)];
+        match (std::mem::replace(&mut self.driven, driven), driven) {
+            (false, false) => return Ok(()),
+            (false, true) => {
+                core.last = level;
+                return Ok(());
+            }
+            (true, false) => return Err(Refusal::Floating { cycle: core.cycle }),
+            (true, true) => {}
+        }
         if level & !core.last != 0 {
             let now = 2 * core.cycle + u64::from(1 - clock);
             if let Some(half_cycles) = self.rose.map(|rose| now - rose)

@@ -53,6 +53,8 @@ struct Core {
     first_lookup: Slot,
     flip_flops: usize,
     pin: Slot,
+    /// Whether the pin is driven.
+    pin_enable: Slot,
     /// The pin's level at the last look.
     last: u8,
     cycle: u64,
@@ -82,6 +84,7 @@ impl Circuit {
             first_lookup: FIRST_FLIP_FLOP + count as Slot,
             flip_flops: count,
             pin: self.pin,
+            pin_enable: self.pin_enable,
             last: 0,
             cycle: 0,
             pulses: 0,

@@ -12,7 +12,8 @@ pub(super) fn fits(circuit: &Circuit) -> bool {
             && ![latch.data, latch.enable, latch.set_reset].contains(&CLOCK_SLOT)
             && !(latch.asynchronous && latch.set_reset != super::circuit::LOW_SLOT)
     });
-    latches && circuit.lookups.iter().all(|lookup| !lookup.inputs.contains(&CLOCK_SLOT))
+    let driven = circuit.pin_enable == super::circuit::HIGH_SLOT;
+    driven && latches && circuit.lookups.iter().all(|lookup| !lookup.inputs.contains(&CLOCK_SLOT))
 }
 
 /// The flip-flops of such a circuit.
