@@ -179,7 +179,7 @@ impl Control {
         let started = self.clock.now();
         // The machine's clock may be set at any time; this one only ever moves on.
         let clock = SteadyClock::starting_at(started);
-        let stored = self.store.load(self.config.rules, started)?;
+        let mut stored = self.store.load(self.config.rules, started)?;
         tracing::info!(
             boards = stored.farm.boards.len(),
             leases = stored.farm.leases.len(),
@@ -187,16 +187,16 @@ impl Control {
             "the ledger is open"
         );
         let trims = Arc::new(Trims::default());
-        let streams = Arc::new(Streams::new(stored.epoch, &stored.streams, trims.clone()));
+        let streams = Arc::new(Streams::new(stored.epoch.clone(), &stored.streams, trims.clone()));
         let hub = Hub::new(self.config.sockets.clone(), streams.clone());
-        for (client, stream) in stored.streams {
+        for (client, stream) in std::mem::take(&mut stored.streams) {
             let frames = stream.letters.into_iter().map(|(seq, letter)| {
                 (seq, ServerFrame::new(letter.serial.as_str(), letter.contents))
             });
             hub.restore(&client, streams.position(&client), stream.dropped, frames);
         }
         let outlet: Arc<dyn Outlet> = Arc::new(Post::new(hub.clone(), streams));
-        let ledger = Ledger::start(self.store, stored.farm, trims, outlet, clock, self.desk)
+        let ledger = Ledger::start(self.store, stored, trims, outlet, clock, self.desk)
             .map_err(ControlError::Thread)?;
         let ledger = Arc::new(ledger);
 

@@ -1,76 +1,262 @@
 //! The farm as it is shown: by `/v1`, by the panel, and live.
 
-use crate::machine::{Board, Contact, Farm, Lease, Worker, millis};
-use icefarm_core::Timestamp;
-use icefarm_core::wire::{BoardDetail, LeaseDetail, WorkerContact, WorkerDetail};
+use crate::ledger::{Ledger, Standings, Wanted};
+use crate::machine::{Board, Contact, Farm, Lease, Obstacle, Worker, millis};
+use icefarm_core::wire::{
+    BoardCounts, BoardDetail, BoardInFull, BoardStatus, FarmStatus, JournalEntry, LastLease,
+    LeaseDetail, LeasePhase, PROTOCOL, WorkerContact, WorkerCounts, WorkerDetail,
+};
+use icefarm_core::{Serial, Timestamp};
 use std::sync::Arc;
 
-pub(crate) fn boards(farm: &Farm, now: Timestamp) -> Vec<BoardDetail> {
-    farm.boards.values().map(|board| self::board(farm, board, now)).collect()
+/// How much of what happened to a board is told with it.
+const HISTORY: usize = 50;
+
+/// What is shown, at one moment.
+pub(crate) struct View {
+    pub(crate) farm: Arc<Farm>,
+    pub(crate) standings: Arc<Standings>,
+    pub(crate) now: Timestamp,
 }
 
-pub(crate) fn board(farm: &Farm, board: &Board, now: Timestamp) -> BoardDetail {
-    let report = &board.report;
-    BoardDetail {
-        serial: report.serial.clone(),
-        name: None,
-        worker: board.worker.clone(),
-        status: farm.status(board),
-        reason: report.reason.clone(),
-        since: None,
-        simulated: report.simulated,
-        labels: report.labels.clone(),
-        lease: farm.leases.get(&report.serial).map(|lease| self::lease(farm, lease, now)),
+impl View {
+    pub(crate) fn of(ledger: &Ledger) -> Self {
+        // The journal is ahead of the farm for a moment, so it is looked at first.
+        let standings = ledger.chronicle().standings();
+        Self { farm: ledger.farm(), standings, now: ledger.now() }
+    }
+
+    pub(crate) fn boards(&self) -> Vec<BoardDetail> {
+        self.farm.boards.values().map(|board| self.board(board)).collect()
+    }
+
+    fn board(&self, board: &Board) -> BoardDetail {
+        let report = &board.report;
+        let status = self.farm.status(board);
+        let lease = self.farm.leases.get(&report.serial);
+        BoardDetail {
+            serial: report.serial.clone(),
+            name: None,
+            worker: board.worker.clone(),
+            status,
+            reason: reason(&self.farm, board),
+            since: self.since(&report.serial, status),
+            simulated: report.simulated,
+            labels: report.labels.clone(),
+            lease: lease.map(|lease| self.lease(lease)),
+        }
+    }
+
+    /// Since when a board stands where it stands. What control does not know of yet, because it
+    /// was just started, is so since then.
+    fn since(&self, serial: &Serial, status: BoardStatus) -> Option<Timestamp> {
+        match self.standings.get(serial) {
+            Some(standing) if standing.status == status => Some(standing.since),
+            Some(_) if status == BoardStatus::Offline => Some(self.farm.started),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn leases(&self) -> Vec<LeaseDetail> {
+        self.farm.leases.values().map(|lease| self.lease(lease)).collect()
+    }
+
+    fn lease(&self, lease: &Lease) -> LeaseDetail {
+        LeaseDetail {
+            lease: lease.id,
+            serial: lease.serial.clone(),
+            client: lease.client.clone(),
+            kind: lease.kind.clone(),
+            args: lease.args.keys().cloned().collect(),
+            reservation: lease.reservation.clone(),
+            since: lease.granted,
+            expires_in_ms: millis(lease.expires.since(self.now)),
+            expires: lease.expires,
+            renewed_by_socket: lease.renewed_by_socket,
+            phase: phase(&self.farm, lease),
+        }
+    }
+
+    pub(crate) fn workers(&self) -> Vec<WorkerDetail> {
+        self.farm.workers.values().map(|worker| self.worker(worker)).collect()
+    }
+
+    fn worker(&self, worker: &Worker) -> WorkerDetail {
+        let boards = self.farm.boards.values().filter(|board| board.worker == worker.name);
+        WorkerDetail {
+            name: worker.name.clone(),
+            url: worker.url.clone(),
+            version: worker.version.clone(),
+            incarnation: worker.incarnation.clone(),
+            kinds: worker.kinds.clone(),
+            plugins: worker.plugins.clone(),
+            reachable: worker.contact == Contact::Reachable,
+            contact: contact(worker.contact),
+            last_contact: worker.heard.unwrap_or(worker.seen),
+            boards: u32::try_from(boards.count()).unwrap_or(u32::MAX),
+            refused: worker.refused.iter().cloned().collect(),
+        }
+    }
+
+    pub(crate) fn status(&self, ledger: &Ledger) -> FarmStatus {
+        let mut boards = BoardCounts::default();
+        for board in self.farm.boards.values() {
+            boards.add(self.farm.status(board), board.report.simulated);
+        }
+        let mut workers = WorkerCounts::default();
+        for worker in self.farm.workers.values() {
+            workers.total += 1;
+            workers.reachable += u32::from(worker.contact == Contact::Reachable);
+        }
+        FarmStatus {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            protocol: PROTOCOL.to_owned(),
+            started: self.farm.started,
+            now: self.now,
+            trouble: ledger.complaint(),
+            boards,
+            workers,
+            last_event: ledger.chronicle().last(),
+        }
+    }
+
+    /// Everything about one board; nothing if there is no such board.
+    pub(crate) fn in_full(&self, ledger: &Ledger, serial: &Serial) -> Option<BoardInFull> {
+        let board = self.farm.boards.get(serial)?;
+        let worker = self.farm.worker_of(board);
+        let wanted = Wanted { after: None, limit: HISTORY, serial: Some(serial.clone()) };
+        let mut history: Vec<JournalEntry> = ledger.chronicle().page(&wanted).events;
+        history.reverse();
+        let kinds = worker.map(|worker| worker.kinds.iter().map(|info| info.kind.clone()));
+        let given = self.farm.given.get(serial);
+        Some(BoardInFull {
+            board: self.board(board),
+            why: why(&self.farm, board),
+            contact: worker.map_or(WorkerContact::Lost, |worker| contact(worker.contact)),
+            last_contact: worker.map(|worker| worker.heard.unwrap_or(worker.seen)),
+            worker_url: worker.map(|worker| worker.url.clone()),
+            reported: board.report.status,
+            token: board.report.token,
+            last_lease: given
+                .map(|given| LastLease { lease: given.lease, kind: given.kind.clone() }),
+            kinds: kinds.map(Iterator::collect).unwrap_or_default(),
+            history,
+        })
     }
 }
 
-pub(crate) fn leases(farm: &Farm, now: Timestamp) -> Vec<LeaseDetail> {
-    farm.leases.values().map(|lease| self::lease(farm, lease, now)).collect()
+fn phase(farm: &Farm, lease: &Lease) -> Option<LeasePhase> {
+    let served = farm.boards.get(&lease.serial)?.report.lease.as_ref()?;
+    (served.lease == lease.id).then_some(served.phase)
 }
 
-fn lease(farm: &Farm, lease: &Lease, now: Timestamp) -> LeaseDetail {
-    let served = farm.boards.get(&lease.serial).and_then(|board| board.report.lease.as_ref());
-    LeaseDetail {
-        lease: lease.id,
-        serial: lease.serial.clone(),
-        client: lease.client.clone(),
-        kind: lease.kind.clone(),
-        args: lease.args.keys().cloned().collect(),
-        reservation: lease.reservation.clone(),
-        since: lease.granted,
-        expires_in_ms: millis(lease.expires.since(now)),
-        expires: lease.expires,
-        renewed_by_socket: lease.renewed_by_socket,
-        phase: served.filter(|served| served.lease == lease.id).map(|served| served.phase),
-    }
-}
-
-pub(crate) fn workers(farm: &Farm) -> Vec<WorkerDetail> {
-    farm.workers.values().map(|worker| self::worker(farm, worker)).collect()
-}
-
-fn worker(farm: &Farm, worker: &Arc<Worker>) -> WorkerDetail {
-    let boards = farm.boards.values().filter(|board| board.worker == worker.name).count();
-    WorkerDetail {
-        name: worker.name.clone(),
-        url: worker.url.clone(),
-        version: worker.version.clone(),
-        incarnation: worker.incarnation.clone(),
-        kinds: worker.kinds.clone(),
-        plugins: worker.plugins.clone(),
-        reachable: worker.contact == Contact::Reachable,
-        contact: contact(worker.contact),
-        last_contact: worker.heard.unwrap_or(worker.seen),
-        boards: u32::try_from(boards).unwrap_or(u32::MAX),
-        refused: worker.refused.iter().cloned().collect(),
-    }
-}
-
-pub(crate) fn contact(contact: Contact) -> WorkerContact {
+fn contact(contact: Contact) -> WorkerContact {
     match contact {
         Contact::Awaited => WorkerContact::Awaited,
         Contact::Reachable => WorkerContact::Reachable,
         Contact::Unreachable => WorkerContact::Unreachable,
         Contact::Lost => WorkerContact::Lost,
+    }
+}
+
+/// Why control does not hear of a board, if it does not.
+fn silence(farm: &Farm, board: &Board) -> Option<String> {
+    let worker = &board.worker;
+    match farm.worker_of(board).map(|worker| worker.contact) {
+        None => Some(format!("its worker {worker} is not known")),
+        Some(Contact::Awaited) => Some(format!("its worker {worker} has not answered yet")),
+        Some(Contact::Unreachable) => Some(format!("its worker {worker} cannot be reached")),
+        Some(Contact::Lost) => {
+            Some(format!("its worker {worker} is lost: it has not answered for too long"))
+        }
+        Some(Contact::Reachable) => board
+            .missing
+            .map(|_| format!("its worker {worker} does not list it; it may have been unplugged")),
+    }
+}
+
+/// Why a board stands where it stands, if there is more to say.
+pub(crate) fn reason(farm: &Farm, board: &Board) -> Option<String> {
+    let reported = board.report.reason.clone();
+    match farm.obstacle(board) {
+        Some(Obstacle::Leased) => silence(farm, board)
+            .map(|silence| format!("{silence}; the lease is kept for now"))
+            .or(reported),
+        Some(Obstacle::Offline) => match farm.worker_of(board).map(|worker| worker.contact) {
+            // A worker that was just started again has said so itself.
+            Some(Contact::Awaited) => reported.or_else(|| silence(farm, board)),
+            _ => silence(farm, board).or(reported),
+        },
+        Some(Obstacle::Settling) => {
+            Some("its last lease is over, and its worker has yet to hear of it".to_owned())
+        }
+        Some(Obstacle::Status(_)) | None => reported,
+    }
+}
+
+/// The same in a sentence, for every board.
+fn why(farm: &Farm, board: &Board) -> String {
+    let reason = reason(farm, board);
+    let because = |what: &str| match &reason {
+        Some(reason) => format!("{what}: {reason}."),
+        None => format!("{what}."),
+    };
+    match farm.status(board) {
+        BoardStatus::Available => because("It can be reserved now"),
+        BoardStatus::Reserved => {
+            let Some(lease) = farm.leases.get(board.serial()) else {
+                return because("Its worker says that it is reserved");
+            };
+            let how = match phase(farm, lease) {
+                None => "its worker has not taken the lease yet",
+                Some(LeasePhase::Initializing) => "it is being made ready for that",
+                Some(LeasePhase::Ready) => "it takes commands",
+                Some(_) => "the state is ending",
+            };
+            let what = format!("{} holds it for {}, and {how}", lease.client, lease.kind);
+            because(&what)
+        }
+        BoardStatus::AwaitFlashDefault => because("It waits for its default firmware"),
+        BoardStatus::FlashingDefault => because("Its default firmware is being written"),
+        BoardStatus::Testing => because("It is tested before it is offered"),
+        BoardStatus::Broken => because("It could not be brought back to work"),
+        BoardStatus::Offline => because("It cannot be reached"),
+        BoardStatus::Draining => because("An operator takes it out of service"),
+        other => because(other.as_str()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::lab::{Lab, free, serial, serving};
+
+    fn told(lab: &Lab) -> (Option<String>, String) {
+        let board = &lab.farm.boards[&serial("A")];
+        (reason(&lab.farm, board), why(&lab.farm, board))
+    }
+
+    #[test]
+    fn every_status_is_explained() {
+        let mut lab = Lab::with(&["A"]);
+        assert_eq!(told(&lab), (None, "It can be reserved now.".into()));
+        lab.reserve("ann", 1);
+        let why = told(&lab).1;
+        assert!(why.contains("ann holds it for pulse count") && why.contains("not taken"), "{why}");
+        lab.beat("w", "w1", vec![serving("A", 1, 2)]);
+        assert!(told(&lab).1.ends_with("and it takes commands."), "{}", told(&lab).1);
+
+        let (worker, incarnation) = ("w".parse().unwrap(), "w1".into());
+        lab.run(crate::machine::Command::Unreachable { worker, incarnation });
+        let (reason, why) = told(&lab);
+        assert_eq!(reason.unwrap(), "its worker w cannot be reached; the lease is kept for now");
+        assert!(why.contains("ann holds it") && why.contains("cannot be reached"), "{why}");
+
+        lab.end_all("ann");
+        assert_eq!(told(&lab).1, "It cannot be reached: its worker w cannot be reached.");
+        lab.beat("w", "w1", vec![free("A", 0, 3)]);
+        assert!(told(&lab).1.contains("its last lease is over"), "{}", told(&lab).1);
+        lab.beat("w", "w1", vec![]);
+        assert!(told(&lab).1.contains("does not list it"), "{}", told(&lab).1);
     }
 }

@@ -4,18 +4,21 @@
 //! them, and only then answers, shows the new farm to readers, and sends the events. The farm in
 //! memory is a copy of what is stored.
 
+mod chronicle;
+mod draft;
 mod story;
 mod writer;
 
 #[cfg(test)]
 mod tests;
 
-pub(crate) use story::{Chronicle, Line};
+pub(crate) use chronicle::{Chronicle, Standings, Wanted};
+pub(crate) use story::of_reboot;
 pub(crate) use writer::Outlet;
 
 use crate::machine::{Answer, Command, Farm, Refusal};
-use crate::store::{Store, StoreError, Trim};
-use icefarm_core::wire::{ErrorCode, ErrorDetail};
+use crate::store::{Store, StoreError, Stored, Trim};
+use icefarm_core::wire::{ErrorCode, ErrorDetail, JournalEntry};
 use icefarm_core::{ClientName, Clock, SteadyClock, Timestamp};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -90,6 +93,16 @@ impl Trims {
     }
 }
 
+/// What the writer is asked for.
+enum Work {
+    /// To decide about a command.
+    Command(Box<Command>),
+    /// To write down that something happened that changes nothing.
+    Note(Box<JournalEntry>),
+    /// Nothing but what is due anyway.
+    Nothing,
+}
+
 /// Where the writer works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Desk {
@@ -115,19 +128,20 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    /// Starts the writer on a store that was loaded as `farm`. Called in a runtime.
+    /// Starts the writer on a store that was loaded as `stored`. Called in a runtime.
     pub(crate) fn start(
         store: Box<dyn Store>,
-        farm: Farm,
+        stored: Stored,
         trims: Arc<Trims>,
         outlet: Arc<dyn Outlet>,
         clock: SteadyClock,
         desk: Desk,
     ) -> std::io::Result<Self> {
+        let Stored { farm, epoch, journal, standings, .. } = stored;
         let farm = Arc::new(farm);
         let (farm_sender, farm_receiver) = watch::channel(farm.clone());
         let (health_sender, health) = watch::channel(Health::Well);
-        let chronicle = Arc::new(Chronicle::default());
+        let chronicle = Arc::new(Chronicle::new(epoch, journal, standings));
         let writer = Writer {
             store,
             last: farm.started,
@@ -156,7 +170,12 @@ impl Ledger {
 
     /// Has a command decided, and its effects written down.
     pub(crate) async fn submit(&self, command: Command) -> Result<Answer, LedgerError> {
-        self.send(Some(command)).await
+        self.send(Work::Command(Box::new(command))).await
+    }
+
+    /// Has it written down that something happened that changes nothing.
+    pub(crate) async fn note(&self, entry: JournalEntry) -> Result<(), LedgerError> {
+        self.send(Work::Note(Box::new(entry))).await.map(drop)
     }
 
     /// Has trims written down, if there are any.
@@ -164,12 +183,12 @@ impl Ledger {
         if self.trims.is_empty() {
             return Ok(());
         }
-        self.send(None).await.map(drop)
+        self.send(Work::Nothing).await.map(drop)
     }
 
-    async fn send(&self, command: Option<Command>) -> Result<Answer, LedgerError> {
+    async fn send(&self, work: Work) -> Result<Answer, LedgerError> {
         let (reply, answer) = oneshot::channel();
-        let order = Order::Do { command, now: self.clock.now(), reply };
+        let order = Order::Do { work, now: self.clock.now(), reply };
         match &self.door {
             Door::Thread(orders) => orders.send(order).await.map_err(|_| LedgerError::Closed)?,
             Door::Inline(writer) => {
@@ -208,8 +227,8 @@ impl Ledger {
     }
 
     /// What happened last.
-    pub(crate) fn chronicle(&self) -> Vec<(Timestamp, Line)> {
-        self.chronicle.lines()
+    pub(crate) fn chronicle(&self) -> &Chronicle {
+        &self.chronicle
     }
 
     /// The present time by the farm's clock.

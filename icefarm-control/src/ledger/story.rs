@@ -1,59 +1,79 @@
 //! What happens, in words that the owner of a lab understands.
 
 use crate::machine::{Change, Contact, EndReason, Farm};
-use icefarm_core::Timestamp;
-use icefarm_core::wire::BoardStatus;
-use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use icefarm_core::wire::{BoardStatus, Happening, JournalEntry};
+use icefarm_core::{LeaseId, Serial, Timestamp, WorkerName};
 
-/// How many lines are kept to be shown.
-const KEPT: usize = 200;
-
-/// One thing that happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Line {
-    /// What happened.
-    pub(crate) text: String,
-    /// Whether somebody should look after it.
-    pub(crate) is_warning: bool,
+/// An entry about nobody. Its number and time are given when it is written down.
+fn entry(what: Happening, text: String) -> JournalEntry {
+    JournalEntry {
+        seq: 0,
+        at: Timestamp::default(),
+        what,
+        text,
+        warning: false,
+        serial: None,
+        status: None,
+        worker: None,
+        lease: None,
+        client: None,
+    }
 }
 
-fn info(text: String) -> Option<Line> {
-    Some(Line { text, is_warning: false })
+fn of_worker(what: Happening, worker: &WorkerName, text: String) -> JournalEntry {
+    JournalEntry { worker: Some(worker.clone()), ..entry(what, text) }
 }
 
-fn warning(text: String) -> Option<Line> {
-    Some(Line { text, is_warning: true })
+fn of_board(what: Happening, farm: &Farm, serial: &Serial, text: String) -> JournalEntry {
+    let worker = farm.boards.get(serial).map(|board| board.worker.clone());
+    JournalEntry { worker, serial: Some(serial.clone()), ..entry(what, text) }
 }
 
-/// What to say about a change of `farm`, if anything.
-pub(super) fn line(farm: &Farm, change: &Change) -> Option<Line> {
-    match change {
+fn warning(entry: JournalEntry) -> JournalEntry {
+    JournalEntry { warning: true, ..entry }
+}
+
+/// What to say about a change of `farm`, which has not been made yet, if anything.
+pub(super) fn of_change(farm: &Farm, change: &Change) -> Option<JournalEntry> {
+    use Happening as What;
+    Some(match change {
         Change::WorkerRegistered(worker) => {
             let (name, url) = (&worker.name, &worker.url);
             let kinds: Vec<_> = worker.kinds.iter().map(|info| info.kind.as_str()).collect();
             let kinds = if kinds.is_empty() { "none".to_owned() } else { kinds.join(", ") };
             match farm.workers.get(name) {
                 Some(before) if before.incarnation == worker.incarnation => {
-                    (before.url != *url).then(|| info(format!("worker {name} is now at {url}")))?
+                    if before.url == *url {
+                        return None;
+                    }
+                    of_worker(What::WorkerMoved, name, format!("worker {name} is now at {url}"))
                 }
-                Some(_) => info(format!("worker {name} was started again, at {url}")),
-                None => info(format!("worker {name} came, at {url}; kinds: {kinds}")),
+                Some(_) => {
+                    let text = format!("worker {name} was started again, at {url}");
+                    of_worker(What::WorkerRestarted, name, text)
+                }
+                None => {
+                    let text = format!("worker {name} came, at {url}; kinds: {kinds}");
+                    of_worker(What::WorkerCame, name, text)
+                }
             }
         }
         Change::WorkerHeard { worker, .. } => match farm.workers.get(worker)?.contact {
-            Contact::Reachable => None,
-            _ => info(format!("worker {worker} answers")),
+            Contact::Reachable => return None,
+            _ => of_worker(What::WorkerAnswers, worker, format!("worker {worker} answers")),
         },
         Change::WorkerSilent { worker } => {
-            warning(format!("worker {worker} cannot be reached; its leases are kept for now"))
+            let text = format!("worker {worker} cannot be reached; its leases are kept for now");
+            warning(of_worker(What::WorkerUnreachable, worker, text))
         }
         Change::WorkerLost { worker, .. } => {
-            warning(format!("worker {worker} is lost: it has not answered for too long"))
+            let text = format!("worker {worker} is lost: it has not answered for too long");
+            warning(of_worker(What::WorkerLost, worker, text))
         }
-        Change::WorkerFound { .. } => None,
+        Change::WorkerFound { .. } => return None,
         Change::WorkerForgotten { worker } => {
-            info(format!("worker {worker} was lost for so long that it is forgotten"))
+            let text = format!("worker {worker} is forgotten, and not expected back");
+            of_worker(What::WorkerForgotten, worker, text)
         }
         Change::ClaimsRefused { worker, serials } => {
             let before = &farm.workers.get(worker)?.refused;
@@ -61,94 +81,118 @@ pub(super) fn line(farm: &Farm, change: &Change) -> Option<Line> {
             if new.is_empty() {
                 return None;
             }
-            warning(format!(
+            let text = format!(
                 "worker {worker} reports boards that another worker has, so they are not taken \
                  from it: {}",
                 new.join(", ")
-            ))
+            );
+            warning(of_worker(What::ClaimsRefused, worker, text))
         }
         Change::BoardReported(board) => {
             let serial = board.serial();
-            let report = &board.report;
-            let before = farm.boards.get(serial);
-            let reason = report.reason.as_deref().unwrap_or("no reason given");
-            match before {
-                None => info(format!(
-                    "board {serial} came to worker {}: {}",
-                    board.worker, report.status
-                )),
-                Some(before) if before.report.status == report.status => None,
-                Some(_) if report.status == BoardStatus::Broken => {
-                    warning(format!("board {serial} is broken: {reason}"))
-                }
-                Some(before) if before.report.status == BoardStatus::Broken => {
-                    info(format!("board {serial} is no longer broken: {}", report.status))
-                }
-                Some(_) => None,
+            if farm.boards.contains_key(serial) {
+                return None;
             }
+            let text = format!("board {serial} came to worker {}", board.worker);
+            let entry = of_board(What::BoardCame, farm, serial, text);
+            JournalEntry { worker: Some(board.worker.clone()), ..entry }
         }
         Change::BoardMissing { serial, .. } => {
-            warning(format!("board {serial} is not listed by its worker any more"))
+            let text = format!("board {serial} is not listed by its worker any more");
+            warning(of_board(What::BoardMissing, farm, serial, text))
         }
-        Change::BoardRemoved { serial } => info(format!("board {serial} is gone")),
-        Change::LeasesMoved { next } => (next.0 > farm.next_lease.0 + 1)
-            .then(|| {
-                warning(format!(
-                    "leases go on at {next}, because a worker has seen later ones than this \
-                     database knows of"
-                ))
-            })
-            .flatten(),
-        Change::LeaseGranted(lease) => info(format!(
-            "{} reserved board {} for {} (lease {}, {} s)",
-            lease.client,
-            lease.serial,
-            lease.kind,
-            lease.id,
-            lease.ttl.as_secs()
-        )),
+        Change::BoardRemoved { serial } => {
+            of_board(What::BoardGone, farm, serial, format!("board {serial} is gone"))
+        }
+        Change::LeasesMoved { next } => {
+            if next.0 <= farm.next_lease.0 + 1 {
+                return None;
+            }
+            let text = format!(
+                "leases go on at {next}, because a worker has seen later ones than this database \
+                 knows of"
+            );
+            warning(entry(What::LeasesMoved, text))
+        }
+        Change::LeaseGranted(lease) => {
+            let text = format!(
+                "{} reserved board {} for {} (lease {}, {} s)",
+                lease.client,
+                lease.serial,
+                lease.kind,
+                lease.id,
+                lease.ttl.as_secs()
+            );
+            let entry = of_board(What::LeaseGranted, farm, &lease.serial, text);
+            JournalEntry { lease: Some(lease.id), client: Some(lease.client.clone()), ..entry }
+        }
         Change::LeaseExtended { .. }
         | Change::LeaseWarned { .. }
         | Change::RequestAnswered { .. }
-        | Change::RequestForgotten { .. } => None,
+        | Change::RequestForgotten { .. } => return None,
         Change::LeaseEnded { lease, reason } => {
             let text = format!(
                 "{}'s lease {} of board {} is over: {reason}",
                 lease.client, lease.id, lease.serial
             );
-            match reason {
-                EndReason::Ended | EndReason::Expired | EndReason::Revoked => info(text),
-                _ => warning(text),
-            }
+            let entry = of_board(What::LeaseEnded, farm, &lease.serial, text);
+            let warning = !matches!(
+                reason,
+                EndReason::Ended
+                    | EndReason::Expired
+                    | EndReason::Revoked
+                    | EndReason::BoardDeleted
+            );
+            let client = Some(lease.client.clone());
+            JournalEntry { warning, lease: Some(lease.id), client, ..entry }
         }
-    }
+    })
 }
 
-/// The last lines, the newest last.
-#[derive(Debug, Default)]
-pub(crate) struct Chronicle(Mutex<VecDeque<(Timestamp, Line)>>);
-
-impl Chronicle {
-    /// Logs lines and keeps them.
-    pub(super) fn add(&self, at: Timestamp, lines: Vec<Line>) {
-        if lines.is_empty() {
-            return;
+/// What to say of a board that stands elsewhere now, if nothing else tells why.
+pub(super) fn of_status(
+    farm: &Farm,
+    serial: &Serial,
+    before: Option<BoardStatus>,
+    reason: Option<&str>,
+) -> Option<JournalEntry> {
+    let board = farm.boards.get(serial)?;
+    let status = farm.status(board);
+    let again = if before == Some(BoardStatus::Broken) { "is no longer broken: it " } else { "" };
+    let what = match status {
+        BoardStatus::AwaitFlashDefault => "waits for its default firmware",
+        BoardStatus::FlashingDefault => "is given its default firmware",
+        BoardStatus::Testing => "is being tested",
+        BoardStatus::Available => "can be reserved",
+        BoardStatus::Reserved => "is reserved",
+        BoardStatus::Broken => "is broken",
+        BoardStatus::Offline => "is offline",
+        BoardStatus::Draining => "is taken out of service",
+        _ => status.as_str(),
+    };
+    let reason = match (status, reason) {
+        (BoardStatus::Broken | BoardStatus::Offline | BoardStatus::Draining, Some(reason)) => {
+            format!(": {reason}")
         }
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for line in lines {
-            if line.is_warning {
-                tracing::warn!("{}", line.text);
-            } else {
-                tracing::info!("{}", line.text);
-            }
-            if kept.len() == KEPT {
-                kept.pop_front();
-            }
-            kept.push_back((at, line));
-        }
-    }
+        (BoardStatus::Broken, None) => ": no reason given".to_owned(),
+        _ => String::new(),
+    };
+    let text = format!("board {serial} {again}{what}{reason}");
+    let entry = of_board(Happening::BoardStatus, farm, serial, text);
+    let warning = status == BoardStatus::Broken;
+    Some(JournalEntry { status: Some(status), warning, ..entry })
+}
 
-    pub(crate) fn lines(&self) -> Vec<(Timestamp, Line)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
-    }
+/// A board is rebooted for whoever asked for it.
+pub(crate) fn of_reboot(farm: &Farm, serial: &Serial) -> JournalEntry {
+    let entry = of_board(
+        Happening::BoardRebooted,
+        farm,
+        serial,
+        format!("board {serial} is rebooted, as somebody asked for"),
+    );
+    let lease = farm.leases.get(serial);
+    let client = lease.map(|lease| lease.client.clone());
+    let lease: Option<LeaseId> = lease.map(|lease| lease.id);
+    JournalEntry { lease, client, ..entry }
 }

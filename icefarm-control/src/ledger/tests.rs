@@ -1,4 +1,4 @@
-use super::{Desk, Ledger, LedgerError, Outlet, Trims};
+use super::{Desk, Ledger, LedgerError, Outlet, Trims, Wanted};
 use crate::machine::lab::{ask, free, registration};
 use crate::machine::{Answer, Command, Rules};
 use crate::store::{Batch, Letter, SqliteStore, Store, StoreError, Stored};
@@ -62,12 +62,12 @@ fn bench(desk: Desk) -> Bench {
     let (mood, commits) = (Arc::new(Mutex::new("")), Arc::default());
     let store = SqliteStore::in_memory().unwrap();
     let mut store = Moody { store, mood: Arc::clone(&mood), commits: Arc::clone(&commits) };
-    let farm = store.load(Rules::default(), START).unwrap().farm;
+    let stored = store.load(Rules::default(), START).unwrap();
     let (trims, heard) = (Arc::<Trims>::default(), Arc::<Heard>::default());
     let clock = SteadyClock::starting_at(START);
     let outlet = Arc::clone(&heard) as Arc<dyn Outlet>;
     let ledger =
-        Ledger::start(Box::new(store), farm, Arc::clone(&trims), outlet, clock, desk).unwrap();
+        Ledger::start(Box::new(store), stored, Arc::clone(&trims), outlet, clock, desk).unwrap();
     Bench { ledger, heard, mood, commits, trims }
 }
 
@@ -111,8 +111,8 @@ async fn commands_are_answered_and_told(desk: Desk) {
     );
     assert!(matches!(bench.reserve(1).await, Err(LedgerError::Closed)));
     assert!(bench.ledger.complaint().is_some());
-    let lines = bench.ledger.chronicle();
-    assert!(lines.iter().any(|(_, line)| line.text.contains("ann reserved board B000")));
+    let page = bench.ledger.chronicle().page(&Wanted { limit: 99, ..Wanted::default() });
+    assert!(page.events.iter().any(|entry| entry.text.contains("ann reserved board B000")));
 }
 
 #[tokio::test]

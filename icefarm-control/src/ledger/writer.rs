@@ -1,9 +1,10 @@
 //! The writer: decides, commits, answers, tells.
 
-use super::story::{self, Chronicle, Line};
-use super::{BATCH, Health, LedgerError, Trims};
-use crate::machine::{Answer, Command, Decision, Farm, Notice, decide};
-use crate::store::{Batch, Letter, Store};
+use super::chronicle::Chronicle;
+use super::draft::Draft;
+use super::{BATCH, Health, LedgerError, Trims, Work};
+use crate::machine::{Answer, Farm};
+use crate::store::{Letter, Store};
 use icefarm_core::wire::{Event, events};
 use icefarm_core::{ClientName, Timestamp};
 use std::sync::Arc;
@@ -17,12 +18,12 @@ pub(crate) trait Outlet: Send + Sync + 'static {
     fn announce(&self, event: Event);
 }
 
-type Reply = oneshot::Sender<Result<Answer, LedgerError>>;
+pub(super) type Reply = oneshot::Sender<Result<Answer, LedgerError>>;
 
 /// What the writer is given to do.
 pub(super) enum Order {
-    /// A command, or nothing but trims.
-    Do { command: Option<Command>, now: Timestamp, reply: Reply },
+    /// Something, and trims on the way.
+    Do { work: Work, now: Timestamp, reply: Reply },
     /// To end, and to say so when the store is closed.
     Close { done: oneshot::Sender<()> },
 }
@@ -63,10 +64,11 @@ impl Writer {
     /// dropped, and its senders see that.
     pub(super) fn write(&mut self, orders: Vec<Order>) -> Option<oneshot::Sender<()>> {
         let mut end = None;
-        let mut draft = Draft::new(&self.farm, self.last);
+        let (standings, last_entry) = (self.chronicle.standings(), self.chronicle.last());
+        let mut draft = Draft::new(&self.farm, self.last, standings, last_entry);
         for order in orders {
             match order {
-                Order::Do { command, now, reply } => draft.add(command, now, reply),
+                Order::Do { work, now, reply } => draft.add(work, now, reply),
                 Order::Close { done } => {
                     end = Some(done);
                     break;
@@ -104,11 +106,11 @@ impl Writer {
                 recovers
             });
         }
+        self.chronicle.add(draft.batch.entries);
         if !draft.batch.changes.is_empty() {
             self.farm = Arc::new(draft.farm);
             self.published.send_replace(self.farm.clone());
         }
-        self.chronicle.add(draft.batch.at, draft.lines);
         for (reply, answer) in draft.replies {
             // The asker may have gone; what it asked for is done all the same.
             let _ = reply.send(answer);
@@ -119,53 +121,5 @@ impl Writer {
         if let Some(amount) = draft.available {
             self.outlet.announce(Event::new(events::DEVICES_AVAILABLE).with("amount", amount));
         }
-    }
-}
-
-/// A batch in the making.
-struct Draft {
-    farm: Farm,
-    batch: Batch,
-    lines: Vec<Line>,
-    available: Option<usize>,
-    replies: Vec<(Reply, Result<Answer, LedgerError>)>,
-}
-
-impl Draft {
-    fn new(farm: &Farm, at: Timestamp) -> Self {
-        let batch = Batch { at, ..Batch::default() };
-        let (lines, replies) = (Vec::new(), Vec::new());
-        Self { farm: farm.clone(), batch, lines, available: None, replies }
-    }
-
-    fn add(&mut self, command: Option<Command>, now: Timestamp, reply: Reply) {
-        // Commands overtake each other on their way here; time must not go back for that.
-        self.batch.at = self.batch.at.max(now);
-        let Some(command) = command else {
-            self.replies.push((reply, Ok(Answer::Done)));
-            return;
-        };
-        let answer = match decide(&self.farm, command, self.batch.at) {
-            Ok(decision) => Ok(self.take(decision)),
-            Err(refusal) => Err(LedgerError::Refused(refusal)),
-        };
-        self.replies.push((reply, answer));
-    }
-
-    fn take(&mut self, decision: Decision) -> Answer {
-        for change in decision.changes {
-            self.lines.extend(story::line(&self.farm, &change));
-            self.farm.apply(&change);
-            self.batch.changes.push(change);
-        }
-        for notice in decision.notices {
-            match notice {
-                Notice::Client { client, serial, contents } => {
-                    self.batch.letters.push((client, Letter { serial, contents }));
-                }
-                Notice::Available { amount } => self.available = Some(amount),
-            }
-        }
-        decision.answer
     }
 }

@@ -3,6 +3,7 @@
 mod boards;
 mod clients;
 mod details;
+mod events;
 mod panel;
 mod workers;
 

@@ -1,10 +1,9 @@
 //! The panel: what the farm is at, as a page.
 
 use super::Context;
-use crate::ledger::Line;
-use crate::machine::Farm;
-use crate::view;
-use icefarm_core::Timestamp;
+use crate::ledger::Wanted;
+use crate::view::View;
+use icefarm_core::wire::JournalEntry;
 use std::fmt::Write;
 use std::sync::Arc;
 use warp::Filter;
@@ -26,11 +25,11 @@ pub(super) fn routes(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
         .and(warp::get())
         .map(move || {
             let ledger = &context.ledger;
+            let wanted = Wanted { limit: SHOWN, ..Wanted::default() };
             let page = page(
-                &ledger.farm(),
-                &ledger.chronicle(),
+                &View::of(ledger),
+                &ledger.chronicle().page(&wanted).events,
                 ledger.complaint().as_deref(),
-                ledger.now(),
             );
             let page = warp::reply::html(page);
             // The page needs nothing but itself, so a name that got through unescaped does nothing.
@@ -42,12 +41,8 @@ pub(super) fn routes(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
         .boxed()
 }
 
-fn page(
-    farm: &Farm,
-    chronicle: &[(Timestamp, Line)],
-    complaint: Option<&str>,
-    now: Timestamp,
-) -> String {
+fn page(view: &View, events: &[JournalEntry], complaint: Option<&str>) -> String {
+    let farm = &view.farm;
     let mut page = Page(format!(
         "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width\">\
@@ -60,7 +55,7 @@ fn page(
     page.raw("<p>").text(&format!("{free} boards can be reserved now.")).raw("</p>\n");
 
     page.table("Boards", &["Serial", "Worker", "Status", "Client", "Kind", "Minutes left"]);
-    for board in view::boards(farm, now) {
+    for board in view.boards() {
         let mut status = board.status.to_string();
         if board.simulated {
             status.push_str(", simulated");
@@ -100,7 +95,7 @@ fn page(
     page.raw("</table>\n");
 
     page.table("Leases", &["Lease", "Serial", "Client", "Kind", "Reservation", "Since"]);
-    for lease in view::leases(farm, now) {
+    for lease in view.leases() {
         page.row(&[
             &lease.lease.to_string(),
             lease.serial.as_str(),
@@ -113,10 +108,10 @@ fn page(
     page.raw("</table>\n");
 
     page.table("Last events", &["When", "What"]);
-    for (at, line) in chronicle.iter().rev().take(SHOWN) {
-        let class = if line.is_warning { "warning" } else { "" };
-        page.raw("<tr><td>").text(&at.to_string());
-        page.raw("<td class=\"").raw(class).raw("\">").text(&line.text).raw("\n");
+    for entry in events.iter().rev() {
+        let class = if entry.warning { "warning" } else { "" };
+        page.raw("<tr><td>").text(&entry.at.to_string());
+        page.raw("<td class=\"").raw(class).raw("\">").text(&entry.text).raw("\n");
     }
     page.raw("</table>\n");
     page.0
@@ -172,8 +167,11 @@ mod tests {
     fn the_page_shows_the_farm_and_escapes_names() {
         let mut lab = Lab::with(&["A", "<B>"]);
         lab.reserve("<script>alert(\"'&\")</script>", 1);
-        let line = Line { text: "a <b> happened".into(), is_warning: true };
-        let page = page(&lab.farm, &[(lab.now, line)], Some("the disk is <full>"), lab.now);
+        let entry = serde_json::json!({"seq": 1, "at": lab.now, "what": "board_came",
+            "text": "a <b> happened"});
+        let view = View { farm: lab.farm.into(), standings: Default::default(), now: lab.now };
+        let entry = serde_json::from_value(entry).unwrap();
+        let page = page(&view, &[entry], Some("the disk is <full>"));
         assert!(page.contains("&lt;B&gt;") && page.contains("a &lt;b&gt; happened"));
         assert!(page.contains("&lt;script&gt;alert(&quot;&#39;&amp;&quot;)&lt;/script&gt;"));
         assert!(!page.contains("<script") && !page.contains("<b>") && !page.contains("<full>"));

@@ -1,6 +1,7 @@
 //! Where the truth about leases is kept.
 
 mod error;
+mod journal;
 mod rows;
 mod sqlite;
 
@@ -11,11 +12,15 @@ pub use error::StoreError;
 pub use sqlite::SqliteStore;
 
 use crate::machine::{Change, Farm, Rules};
-use icefarm_core::wire::Event;
+use icefarm_core::wire::{BoardStatus, Event, JournalEntry};
 use icefarm_core::{ClientName, Epoch, Serial, Timestamp};
 use std::collections::BTreeMap;
 
-/// A durable home of the farm and of the events that clients have not acknowledged.
+/// How many entries of the journal are kept at least; older ones go.
+pub const JOURNAL_KEPT: u64 = 10_000;
+
+/// A durable home of the farm, of its journal, and of the events that clients have not
+/// acknowledged.
 ///
 /// One program uses it at a time. What [`Store::commit`] has answered survives the end of the
 /// program and of the machine.
@@ -54,6 +59,19 @@ pub struct Stored {
     pub epoch: Epoch,
     /// The event streams.
     pub streams: BTreeMap<ClientName, Stream>,
+    /// The last [`JOURNAL_KEPT`] entries of the journal, the oldest first.
+    pub journal: Vec<JournalEntry>,
+    /// Where the boards stand by the journal.
+    pub standings: BTreeMap<Serial, Standing>,
+}
+
+/// Where a board stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// Where.
+    pub status: BoardStatus,
+    /// Since when.
+    pub since: Timestamp,
 }
 
 /// The events of one client that are not acknowledged.
@@ -79,6 +97,9 @@ pub struct Batch {
     pub letters: Vec<(ClientName, Letter)>,
     /// Letters that are not to be kept any more.
     pub trims: Vec<Trim>,
+    /// What happened. The numbers go on from the last entry that was written. An entry that names
+    /// a board and its status says where the board stands until it is removed.
+    pub entries: Vec<JournalEntry>,
 }
 
 impl Batch {
@@ -87,6 +108,7 @@ impl Batch {
     pub fn is_empty(&self) -> bool {
         self.letters.is_empty()
             && self.trims.is_empty()
+            && self.entries.is_empty()
             && !self.changes.iter().any(Change::is_stored)
     }
 }

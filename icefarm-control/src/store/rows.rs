@@ -1,6 +1,6 @@
 //! The tables of the SQLite store, row by row.
 
-use super::{Letter, StoreError, Stream, Trim};
+use super::{Letter, StoreError, Stream, Trim, journal};
 use crate::machine::{Answered, Board, Change, Contact, Given, Lease, Secret, Worker, millis};
 use icefarm_core::{ClientName, LeaseId, RequestId, Serial, Timestamp, WorkerName};
 use rusqlite::{Connection, Row, params};
@@ -10,7 +10,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-type Boxed = Box<dyn Error + Send + Sync>;
+pub(super) type Boxed = Box<dyn Error + Send + Sync>;
 
 /// SQLite's integers have a sign. Nothing that is stored comes near the end of them, except for
 /// times that mean never.
@@ -42,6 +42,7 @@ pub(super) fn write(db: &Connection, change: &Change) -> Result<(), StoreError> 
         Change::BoardRemoved { serial } => {
             db.prepare_cached("DELETE FROM boards WHERE serial = ?1")?
                 .execute(params![serial.as_str()])?;
+            journal::forget(db, serial)?;
         }
         Change::LeasesMoved { next } => set_next_lease(db, *next)?,
         Change::LeaseGranted(lease) => write_lease(db, lease)?,
@@ -175,22 +176,22 @@ pub(super) fn trim(db: &Connection, trim: &Trim) -> rusqlite::Result<()> {
 }
 
 /// One row, column after column.
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     row: &'a Row<'a>,
     next: usize,
 }
 
 impl Reader<'_> {
-    fn raw<T: rusqlite::types::FromSql>(&mut self) -> Result<T, Boxed> {
+    pub(super) fn raw<T: rusqlite::types::FromSql>(&mut self) -> Result<T, Boxed> {
         self.next += 1;
         Ok(self.row.get(self.next - 1)?)
     }
 
-    fn text(&mut self) -> Result<String, Boxed> {
+    pub(super) fn text(&mut self) -> Result<String, Boxed> {
         self.raw()
     }
 
-    fn name<T: TryFrom<String, Error: Into<Boxed>>>(&mut self) -> Result<T, Boxed> {
+    pub(super) fn name<T: TryFrom<String, Error: Into<Boxed>>>(&mut self) -> Result<T, Boxed> {
         T::try_from(self.text()?).map_err(Into::into)
     }
 
@@ -206,16 +207,16 @@ impl Reader<'_> {
         Ok(serde_json::from_str(&self.text()?)?)
     }
 
-    fn number(&mut self) -> Result<u64, Boxed> {
+    pub(super) fn number(&mut self) -> Result<u64, Boxed> {
         Ok(u64::try_from(self.raw::<i64>()?)?)
     }
 
-    fn time(&mut self) -> Result<Timestamp, Boxed> {
+    pub(super) fn time(&mut self) -> Result<Timestamp, Boxed> {
         self.number().map(Timestamp)
     }
 }
 
-fn read<T>(
+pub(super) fn read<T>(
     db: &Connection,
     table: &'static str,
     columns: &str,

@@ -1,6 +1,6 @@
 //! The store in one SQLite file.
 
-use super::{Batch, Store, StoreError, Stored, rows};
+use super::{Batch, Store, StoreError, Stored, journal, rows};
 use crate::machine::{Farm, Rules};
 use icefarm_core::{Epoch, LeaseId, Timestamp};
 use rusqlite::{Connection, ErrorCode, OpenFlags, params};
@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The steps from an empty database to the present schema. Steps are only added.
-const MIGRATIONS: &[&str] = &[include_str!("../../migrations/0001.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("../../migrations/0001.sql"), include_str!("../../migrations/0002.sql")];
 /// Marks a database as ours: "iceF".
 const APPLICATION_ID: i64 = 0x6963_6546;
 /// How long another program may take to let go of the file, as when control is restarted.
@@ -140,9 +141,15 @@ impl Store for SqliteStore {
             requests: rows::requests(&transaction)?,
             ..Farm::empty(rules, started)
         };
-        let streams = rows::streams(&transaction)?;
+        let stored = Stored {
+            farm,
+            epoch: Epoch::from(epoch),
+            streams: rows::streams(&transaction)?,
+            journal: journal::entries(&transaction)?,
+            standings: journal::standings(&transaction)?,
+        };
         transaction.commit()?;
-        Ok(Stored { farm, epoch: Epoch::from(epoch), streams })
+        Ok(stored)
     }
 
     fn commit(&mut self, batch: &Batch) -> Result<Vec<u64>, StoreError> {
@@ -160,6 +167,7 @@ impl Store for SqliteStore {
         for trim in &batch.trims {
             rows::trim(&transaction, trim)?;
         }
+        journal::write(&transaction, &batch.entries)?;
         transaction.commit()?;
         Ok(numbers)
     }

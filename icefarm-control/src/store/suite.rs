@@ -1,10 +1,11 @@
 //! What every store must do.
 
-use super::{Batch, Letter, SqliteStore, Store, StoreError, Stored, Trim};
+use super::{Batch, JOURNAL_KEPT, Letter, SqliteStore, Standing, Store, StoreError, Stored, Trim};
 use crate::machine::lab::{Lab, START, ask, free, serial, serving};
 use crate::machine::{Change, Command, Decision, Notice, Rules};
-use icefarm_core::wire::{Event, ReserveRequest, Selection};
-use icefarm_core::{ClientName, LeaseId, Object, Value};
+use icefarm_core::wire::{BoardStatus, Event, Happening, JournalEntry, ReserveRequest, Selection};
+use icefarm_core::{ClientName, LeaseId, Object, Timestamp, Value};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,7 +59,7 @@ fn batch(decision: &Decision) -> Batch {
         at: START,
         changes: decision.changes.clone(),
         letters: decision.notices.iter().filter_map(letter).collect(),
-        trims: Vec::new(),
+        ..Batch::default()
     }
 }
 
@@ -121,6 +122,8 @@ fn suite<P: Place>(make: impl Fn() -> P) {
     a_failed_commit_changes_nothing(make());
     events_are_numbered_and_trimmed(make());
     everything_goes_again(make());
+    the_journal_is_kept_and_bounded(make());
+    boards_stand_until_they_are_removed(make());
 }
 
 fn what_was_answered_survives(mut place: impl Place) {
@@ -147,7 +150,8 @@ fn a_failed_commit_changes_nothing(mut place: impl Place) {
         at: START,
         changes: vec![Change::LeasesMoved { next: LeaseId(77) }, Change::LeaseGranted(lease)],
         letters: vec![(client("ann"), letter)],
-        trims: Vec::new(),
+        entries: vec![entry(1)],
+        ..Batch::default()
     };
     assert!(place.open().commit(&batch).is_err());
     assert_eq!(place.open().load(Rules::default(), START).unwrap(), before);
@@ -186,6 +190,63 @@ fn events_are_numbered_and_trimmed(mut place: impl Place) {
     let later = START.after(Duration::from_secs(31 * 24 * 3600));
     let streams = place.open().load(Rules::default(), later).unwrap().streams;
     assert_eq!(streams.keys().collect::<Vec<_>>(), [&client("bob")]);
+}
+
+fn entry(seq: u64) -> JournalEntry {
+    JournalEntry {
+        seq,
+        at: Timestamp(START.0 + seq),
+        what: Happening::LeaseGranted,
+        text: "Ünï \" ' \\ \u{1f600}".into(),
+        warning: seq % 2 == 1,
+        serial: Some(serial("A")),
+        status: Some(BoardStatus::Reserved),
+        worker: Some("w".parse().unwrap()),
+        lease: Some(LeaseId(7)),
+        client: Some(client("ann \"' ;--")),
+    }
+}
+
+fn write(place: &mut impl Place, entries: Vec<JournalEntry>) -> Result<Vec<u64>, StoreError> {
+    place.open().commit(&Batch { at: START, entries, ..Batch::default() })
+}
+
+fn the_journal_is_kept_and_bounded(mut place: impl Place) {
+    assert_eq!(load(&mut place).journal, []);
+    let plain = JournalEntry {
+        serial: None,
+        status: None,
+        worker: None,
+        lease: None,
+        client: None,
+        ..entry(2)
+    };
+    write(&mut place, vec![entry(1), plain.clone()]).unwrap();
+    write(&mut place, vec![entry(3)]).unwrap();
+    assert_eq!(load(&mut place).journal, [entry(1), plain, entry(3)]);
+    // A number that was used is a sign that two write the journal.
+    assert!(write(&mut place, vec![entry(4), entry(3)]).is_err());
+    assert_eq!(load(&mut place).journal.len(), 3, "nothing of a batch that failed");
+
+    write(&mut place, (4..=JOURNAL_KEPT + 10).map(entry).collect()).unwrap();
+    let journal = load(&mut place).journal;
+    assert_eq!(journal.len() as u64, JOURNAL_KEPT);
+    assert_eq!((journal[0].seq, journal.last().unwrap().seq), (11, JOURNAL_KEPT + 10));
+}
+
+fn boards_stand_until_they_are_removed(mut place: impl Place) {
+    let silent = JournalEntry { status: None, ..entry(2) };
+    let other =
+        JournalEntry { serial: Some(serial("B")), status: Some(BoardStatus::Broken), ..entry(3) };
+    write(&mut place, vec![entry(1), silent, other]).unwrap();
+    let stands = |status, since| Standing { status, since: Timestamp(START.0 + since) };
+    let (a, b) = (serial("A"), serial("B"));
+    let expected =
+        [(a.clone(), stands(BoardStatus::Reserved, 1)), (b, stands(BoardStatus::Broken, 3))];
+    assert_eq!(load(&mut place).standings, BTreeMap::from(expected.clone()));
+    let changes = vec![Change::BoardRemoved { serial: a }];
+    place.open().commit(&Batch { at: START, changes, ..Batch::default() }).unwrap();
+    assert_eq!(load(&mut place).standings, BTreeMap::from([expected[1].clone()]));
 }
 
 fn everything_goes_again(mut place: impl Place) {
@@ -245,7 +306,24 @@ fn a_later_schema_is_refused_by_its_version() {
     let path = place.folder.path().join("farm.db");
     rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     let error = SqliteStore::open(&path).unwrap_err().to_string();
-    assert!(error.contains("version 99") && error.contains("up to 1"), "{error}");
+    assert!(error.contains("version 99") && error.contains("up to 2"), "{error}");
+}
+
+#[test]
+fn a_database_of_the_first_schema_is_upgraded_and_keeps_everything() {
+    let mut place = file();
+    let path = place.folder.path().join("farm.db");
+    {
+        let connection = rusqlite::Connection::open(&path).unwrap();
+        connection.execute_batch(include_str!("../../migrations/0001.sql")).unwrap();
+        connection.pragma_update(None, "application_id", 0x6963_6546).unwrap();
+        connection.pragma_update(None, "user_version", 1).unwrap();
+        connection.execute_batch("UPDATE meta SET next_lease = 42").unwrap();
+    }
+    let stored = load(&mut place);
+    assert_eq!((stored.farm.next_lease, stored.journal.len()), (LeaseId(42), 0));
+    write(&mut place, vec![entry(1)]).unwrap();
+    assert_eq!(load(&mut place).journal, [entry(1)]);
 }
 
 #[test]

@@ -31,6 +31,24 @@ pub enum BoardStatus {
 }
 
 impl BoardStatus {
+    /// All of them.
+    pub const ALL: &[Self] = &[
+        Self::AwaitFlashDefault,
+        Self::FlashingDefault,
+        Self::Testing,
+        Self::Available,
+        Self::Reserved,
+        Self::Broken,
+        Self::Offline,
+        Self::Draining,
+    ];
+
+    /// The status of this word, if it is one.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|status| status.as_str() == word)
+    }
+
     /// The word on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
