@@ -118,6 +118,13 @@ pub enum ClientError {
     /// No board was named.
     #[error("no board is named")]
     NoBoards,
+    /// This process cannot listen for signals.
+    #[error("signals cannot be received: {source}")]
+    Signals {
+        /// What the system says.
+        #[source]
+        source: Arc<std::io::Error>,
+    },
     /// The client was closed.
     #[error("the client is closed")]
     Closed,

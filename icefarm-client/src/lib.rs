@@ -50,6 +50,7 @@ mod link;
 mod loss;
 mod outstanding;
 mod reservation;
+mod signals;
 mod socket;
 
 pub use builder::{Bounds, ClientBuilder};
@@ -61,3 +62,4 @@ pub use evaluator::{
 pub use events::{ClientEvent, EventServer};
 pub use loss::codes;
 pub use reservation::{Reservation, ReserveOptions};
+pub use signals::{StopRequest, StopSignal};

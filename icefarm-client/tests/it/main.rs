@@ -6,4 +6,5 @@ mod control;
 mod evaluate;
 mod farm;
 mod network;
+mod signals;
 mod sockets;
