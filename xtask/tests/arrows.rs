@@ -58,6 +58,13 @@ fn a_state_needs_core_alone() {
 }
 
 #[test]
+fn the_test_kit_is_a_worker_with_a_virtual_board() {
+    let expected =
+        ["icefarm-core", "icefarm-macros", "icefarm-net", "icefarm-sim", "icefarm-worker"];
+    check("icefarm-testkit", &[], &expected);
+}
+
+#[test]
 fn a_custom_worker_pulls_in_no_control_server() {
     let with_worker = builds_with("icefarm", &["worker"]);
     assert!(with_worker.contains("icefarm-worker"));

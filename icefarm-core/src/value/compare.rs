@@ -41,7 +41,8 @@ macro_rules! compare {
     ($($type:ty),* $(,)?) => {$(
         impl PartialEq<$type> for Value {
             fn eq(&self, other: &$type) -> bool {
-                *self == Value::from(other.clone())
+                let other = Value::from(other.clone());
+                *self == other
             }
         }
     )*};
