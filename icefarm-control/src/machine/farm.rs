@@ -326,7 +326,10 @@ impl Farm {
         if board.missing.is_some() {
             return Some(Obstacle::Offline);
         }
-        if board.report.status != BoardStatus::Available || board.report.lease.is_some() {
+        if board.report.lease.is_some() || board.report.status == BoardStatus::Reserved {
+            return Some(Obstacle::Settling);
+        }
+        if board.report.status != BoardStatus::Available {
             return Some(Obstacle::Status(board.report.status));
         }
         // A report that was under way while a lease was given must not free the board.

@@ -62,10 +62,15 @@ pub(super) fn end(
     Ok(serials_of(&leases))
 }
 
-pub(super) fn revoke(draft: &mut Draft<'_>, serials: &[Serial]) -> Result<Answer, Refusal> {
+pub(super) fn revoke(
+    draft: &mut Draft<'_>,
+    serials: &[Serial],
+    only: Option<LeaseId>,
+) -> Result<Answer, Refusal> {
     let mut ended = Vec::new();
     for serial in serials {
-        if draft.farm().leases.contains_key(serial) {
+        let lease = draft.farm().leases.get(serial).map(|lease| lease.id);
+        if lease.is_some() && (only.is_none() || lease == only) {
             draft.end_lease(serial, EndReason::Revoked);
             ended.push(serial.clone());
         }

@@ -24,6 +24,8 @@ mod distrust;
 #[cfg(test)]
 pub(crate) mod lab;
 #[cfg(test)]
+mod operator_tests;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod tests;
@@ -145,6 +147,9 @@ pub enum Command {
     Revoke {
         /// The boards.
         serials: Vec<Serial>,
+        /// Only if this is the lease that is on them: an operator who looked a moment ago means
+        /// no other.
+        lease: Option<LeaseId>,
     },
     /// A worker refused a lease for good.
     LeaseFailed {
@@ -159,6 +164,11 @@ pub enum Command {
     DeleteBoard {
         /// The board.
         serial: Serial,
+    },
+    /// An operator does not expect a worker back that cannot be reached.
+    ForgetWorker {
+        /// The worker.
+        worker: WorkerName,
     },
     /// Time has passed.
     Tick,
@@ -239,11 +249,12 @@ pub fn decide(farm: &Farm, command: Command, now: Timestamp) -> Result<Decision,
             leases::end(&mut draft, &client, serials, instance.as_ref())
         }
         Command::Renew { client, instance } => leases::renew(&mut draft, &client, &instance),
-        Command::Revoke { serials } => leases::revoke(&mut draft, &serials),
+        Command::Revoke { serials, lease } => leases::revoke(&mut draft, &serials, lease),
         Command::LeaseFailed { serial, lease, reason } => {
             leases::fail(&mut draft, &serial, lease, reason)
         }
         Command::DeleteBoard { serial } => workers::delete_board(&mut draft, &serial),
+        Command::ForgetWorker { worker } => workers::forget(&mut draft, &worker),
         Command::Tick => {
             leases::tick(&mut draft);
             workers::tick(&mut draft);

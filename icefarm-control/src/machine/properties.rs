@@ -130,7 +130,8 @@ fn command() -> impl Strategy<Value = Command> {
             lease: LeaseId(lease),
             reason: "failed".into(),
         }),
-        1 => serials().prop_map(|serials| Command::Revoke { serials }),
+        1 => serials().prop_map(|serials| Command::Revoke { serials, lease: None }),
+        1 => name(&WORKERS).prop_map(|name| Command::ForgetWorker { worker: name.parse().unwrap() }),
         1 => name(&SERIALS).prop_map(|name| Command::DeleteBoard { serial: serial(name) }),
         3 => Just(Command::Tick),
     ]

@@ -73,6 +73,11 @@ pub enum Refusal {
         /// The worker.
         worker: WorkerName,
     },
+    /// The worker is not forgotten, because it can be reached, or may yet answer.
+    WorkerThere {
+        /// The worker.
+        worker: WorkerName,
+    },
     /// An earlier start of the worker speaks.
     StaleIncarnation {
         /// The worker.
@@ -110,9 +115,10 @@ impl Refusal {
             Self::UnknownKind { .. } => Code::UnknownKind,
             Self::BadArguments { .. } => Code::BadArguments,
             Self::NoTime | Self::Mixed | Self::ImpossibleToken { .. } => Code::BadRequest,
-            Self::RequestReused { .. } | Self::StaleIncarnation { .. } | Self::NameTaken { .. } => {
-                Code::Conflict
-            }
+            Self::RequestReused { .. }
+            | Self::StaleIncarnation { .. }
+            | Self::WorkerThere { .. }
+            | Self::NameTaken { .. } => Code::Conflict,
             Self::NotEnough { .. } => Code::NotEnoughDevices,
             Self::UnknownSerial { .. } => Code::UnknownSerial,
             Self::NotAvailable { .. } | Self::NotOffered { .. } | Self::OtherNature { .. } => {
@@ -211,6 +217,11 @@ impl std::fmt::Display for Refusal {
             Self::UnknownWorker { worker } => {
                 write!(f, "no worker `{worker}` is known here; it must register first")
             }
+            Self::WorkerThere { worker } => write!(
+                f,
+                "worker `{worker}` is not forgotten, because it can be reached or may yet answer; \
+                 stop it first"
+            ),
             Self::StaleIncarnation { worker } => write!(
                 f,
                 "worker `{worker}` has registered under another incarnation; it must register \

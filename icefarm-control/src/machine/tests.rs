@@ -463,20 +463,6 @@ fn warm_boards_come_first_and_then_rested_ones() {
 }
 
 #[test]
-fn an_operator_can_end_any_lease() {
-    let mut lab = Lab::with(&["A"]);
-    lab.reserve("ann", 1);
-    let revoked = lab.run(Command::Revoke { serials: vec![serial("A"), serial("X")] });
-    assert_eq!(reasons(&revoked), [EndReason::Revoked]);
-    assert_eq!(told(&revoked), ["ann A: reservation end"]);
-    lab.beat("w", "w1", vec![free("A", 1, 2)]);
-    lab.reserve("ann", 1);
-    let deleted = lab.run(Command::DeleteBoard { serial: serial("A") });
-    assert_eq!(reasons(&deleted), [EndReason::BoardDeleted]);
-    assert!(lab.farm.boards.is_empty());
-}
-
-#[test]
 fn heartbeats_without_news_store_nothing() {
     let lab = Lab::with(&["A"]);
     let (worker, incarnation) = ("w".parse().unwrap(), "w1".into());

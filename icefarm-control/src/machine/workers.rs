@@ -168,6 +168,22 @@ pub(super) fn delete_board(draft: &mut Draft<'_>, serial: &Serial) -> Result<Ans
     Ok(Answer::Done)
 }
 
+/// Forgets a worker that cannot be reached, with its boards. If it comes back after all, it
+/// registers as a new one.
+pub(super) fn forget(draft: &mut Draft<'_>, name: &WorkerName) -> Result<Answer, Refusal> {
+    let worker = draft.farm().workers.get(name);
+    let contact = worker.ok_or_else(|| Refusal::UnknownWorker { worker: name.clone() })?.contact;
+    if !matches!(contact, Contact::Unreachable | Contact::Lost) {
+        return Err(Refusal::WorkerThere { worker: name.clone() });
+    }
+    for board in boards_of(draft.farm(), name) {
+        draft.end_lease(board.serial(), EndReason::WorkerLost);
+        draft.change(Change::BoardRemoved { serial: board.serial().clone() });
+    }
+    draft.change(Change::WorkerForgotten { worker: name.clone() });
+    Ok(Answer::Done)
+}
+
 fn hear(draft: &mut Draft<'_>, name: &WorkerName) {
     let at = draft.now;
     if draft.farm().workers.get(name).is_some_and(|worker| worker.contact == Contact::Lost) {

@@ -1,9 +1,12 @@
 //! What goes on to the workers: reboot and delete.
 
-use super::{Context, call, read};
-use crate::machine::Command;
-use icefarm_core::Serial;
+use super::permit::{Deed, permit};
+use super::{Context, call, details, read};
+use crate::ledger::of_reboot;
+use crate::machine::{Command, Contact, Farm};
+use futures::future::join_all;
 use icefarm_core::wire::{ErrorCode, ErrorDetail, Serials};
+use icefarm_core::{Args, Serial};
 use icefarm_net::{ApiError, answer};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,58 +16,80 @@ use warp::reply::Response;
 
 pub(super) fn routes(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
     let reboot = call(context, "reboot").then(|context: Arc<Context>, _, args| async move {
-        let reached = match read(args, Serials::read) {
-            Ok(body) => ask(&context, "/reboot", body.serials).await,
-            Err(error) => Err(error),
-        };
-        answer(reached)
+        answer(each(&context, args, Deed::Reboot).await)
     });
     let delete = call(context, "delete").then(|context: Arc<Context>, _, args| async move {
-        let reached = match read(args, Serials::read) {
-            Ok(body) => delete(&context, body.serials).await,
-            Err(error) => Err(error),
-        };
-        answer(reached)
+        answer(each(&context, args, Deed::Delete).await)
     });
     reboot.or(delete).unify().boxed()
 }
 
-/// Asks the workers of all these boards, and answers with those that did it.
-async fn ask(
-    context: &Context,
-    path: &'static str,
-    serials: Vec<Serial>,
-) -> Result<Vec<Serial>, ApiError> {
+/// Does something with several boards at the same time, and answers with those that were reached.
+async fn each(context: &Context, args: Option<Args>, deed: Deed) -> Result<Vec<Serial>, ApiError> {
+    let serials = read(args, Serials::read)?.serials;
+    permit(context, deed)?;
     let farm = context.ledger.farm();
-    let mut seen = BTreeSet::new();
-    let mut wanted = Vec::new();
-    for serial in serials {
-        if !farm.boards.contains_key(&serial) {
-            let error = ErrorDetail::new(
-                ErrorCode::UnknownSerial,
-                format!("no worker has a board `{serial}`; nothing was done"),
-            );
-            return Err(ApiError(error.with("serial", serial.as_str())));
-        }
-        if seen.insert(serial.clone()) {
-            wanted.push(serial);
-        }
+    if let Some(serial) = serials.iter().find(|serial| !farm.boards.contains_key(*serial)) {
+        let ApiError(mut error) = details::unknown(serial);
+        error.message.push_str("; nothing was done");
+        return Err(error.into());
     }
-    let asked = context.fleet.ask(&farm, path, &wanted).await;
+    let mut seen = BTreeSet::new();
+    let wanted: Vec<Serial> =
+        serials.into_iter().filter(|serial| seen.insert(serial.clone())).collect();
+    let done = join_all(wanted.iter().map(async |serial| match deed {
+        Deed::Delete => delete(context, serial).await,
+        _ => reboot(context, serial).await,
+    }));
     let mut reached = Vec::new();
-    for (serial, result) in wanted.iter().zip(asked) {
+    for (serial, result) in wanted.iter().zip(done.await) {
         match result {
-            Ok(serial) => reached.push(serial),
-            Err(error) => tracing::warn!(board = %serial, %error, "{path} was not done"),
+            Ok(_) => reached.push(serial.clone()),
+            Err(error) => tracing::warn!(board = %serial, %error, "{deed:?} was not done"),
         }
     }
     Ok(reached)
 }
 
-async fn delete(context: &Context, serials: Vec<Serial>) -> Result<Vec<Serial>, ApiError> {
-    let reached = ask(context, "/delete", serials).await?;
-    for serial in &reached {
-        context.submit(Command::DeleteBoard { serial: serial.clone() }).await?;
+/// Has a board rebooted by its worker.
+pub(super) async fn reboot(context: &Context, serial: &Serial) -> Result<bool, ApiError> {
+    let farm = context.ledger.farm();
+    ask(context, &farm, "/reboot", serial).await?;
+    // It is done, written down or not; what the writing failed of stands in the log.
+    let _ = context.ledger.note(of_reboot(&farm, serial)).await;
+    Ok(true)
+}
+
+/// Takes a board out of the books of its worker and of control. If it is plugged, the worker finds
+/// it anew. A board whose worker is gone is forgotten by control alone, and `false` says so.
+pub(super) async fn delete(context: &Context, serial: &Serial) -> Result<bool, ApiError> {
+    let farm = context.ledger.farm();
+    let is_there = is_there(&farm, serial);
+    if is_there {
+        ask(context, &farm, "/delete", serial).await?;
     }
-    Ok(reached)
+    context.submit(Command::DeleteBoard { serial: serial.clone() }).await?;
+    Ok(is_there)
+}
+
+/// Whether the board's worker can be asked about it.
+fn is_there(farm: &Farm, serial: &Serial) -> bool {
+    farm.boards.get(serial).is_some_and(|board| {
+        let worker = farm.worker_of(board).map(|worker| worker.contact);
+        board.missing.is_none() && matches!(worker, Some(Contact::Reachable | Contact::Awaited))
+    })
+}
+
+async fn ask(
+    context: &Context,
+    farm: &Farm,
+    path: &'static str,
+    serial: &Serial,
+) -> Result<(), ApiError> {
+    let asked = context.fleet.ask(farm, path, std::slice::from_ref(serial)).await;
+    match asked.into_iter().next() {
+        Some(Ok(_)) => Ok(()),
+        Some(Err(error)) => Err(error.into()),
+        None => Err(ErrorDetail::new(ErrorCode::UnknownSerial, "no worker was asked").into()),
+    }
 }

@@ -1,10 +1,12 @@
 //! The paths of the control server.
 
+mod actions;
 mod boards;
 mod clients;
 mod details;
 mod events;
 mod panel;
+mod permit;
 mod workers;
 
 use crate::control::Ids;
@@ -46,12 +48,13 @@ pub(crate) fn routes(context: Arc<Context>) -> BoxedFilter<(Response,)> {
     let boards = boards::routes(&context);
     let workers = workers::routes(&context);
     let details = details::routes(&context);
+    let actions = actions::routes(&context);
     let panel = panel::routes(&context);
     let (hub, sockets) = (context.hub.clone(), context.sockets.clone());
     let socket =
         ws().map(move |request: SocketRequest| hub.accept(request, sockets.clone())).boxed();
     let health = health(&context);
-    let calls = clients.or(boards).unify().or(workers).unify().boxed();
+    let calls = clients.or(boards).unify().or(workers).unify().or(actions).unify().boxed();
     let views = socket.or(panel).unify().or(details).unify().or(health).unify().boxed();
     calls.or(views).unify().boxed()
 }

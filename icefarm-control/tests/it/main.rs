@@ -3,10 +3,12 @@
 
 mod clients;
 mod crash;
+mod details;
 mod events;
 mod farm;
 mod http;
 mod network;
+mod operator;
 mod restart;
 mod time;
 mod worker;
