@@ -45,6 +45,7 @@ mod error;
 mod guard;
 mod held;
 mod hub;
+mod memory;
 mod outbox;
 mod panics;
 mod pool;
@@ -70,6 +71,7 @@ pub use serve::{ServeOptions, serve};
 pub use socket::{ClientSocket, SocketError, SocketParams, SocketReceiver, SocketSender};
 pub use transport::{BoxIo, Connector, Io, Listener, Peer, TcpConnector};
 pub use upgrade::{SocketRequest, ws};
+pub use weight::heft;
 
 /// The largest message, in bytes, unless a limit is changed: 800 bitstreams of an iCE40UP5K of
 /// 104,200 bytes, as the Python workers take.

@@ -1,5 +1,6 @@
-//! A stream that remembers when something last came out of it.
+//! A stream that remembers when something last came out of it, and counts it.
 
+use crate::memory::Intake;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -39,15 +40,28 @@ impl Heard {
     }
 }
 
-#[derive(Debug)]
 pub(crate) struct Watched<I> {
     io: I,
     heard: Heard,
+    intake: Option<Arc<Intake>>,
 }
 
 impl<I> Watched<I> {
     pub(crate) fn new(io: I, heard: Heard) -> Self {
-        Self { io, heard }
+        Self { io, heard, intake: None }
+    }
+
+    /// The same, with everything that arrives counted. Reading fails with [`io::ErrorKind::OutOfMemory`]
+    /// when there is no memory for it.
+    pub(crate) fn counted(mut self, intake: Arc<Intake>) -> Self {
+        self.intake = Some(intake);
+        self
+    }
+}
+
+impl<I: std::fmt::Debug> std::fmt::Debug for Watched<I> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watched").field("io", &self.io).finish_non_exhaustive()
     }
 }
 
@@ -59,8 +73,12 @@ impl<I: AsyncRead + Unpin> AsyncRead for Watched<I> {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.io).poll_read(context, buffer);
-        if buffer.filled().len() > before {
+        let count = buffer.filled().len() - before;
+        if count > 0 {
             self.heard.now();
+            if self.intake.as_ref().is_some_and(|intake| !intake.arrived(count)) {
+                return Poll::Ready(Err(io::ErrorKind::OutOfMemory.into()));
+            }
         }
         polled
     }

@@ -13,14 +13,31 @@ const LEVEL: i32 = 1;
 /// A frame may demand a window of 2²³ bytes of memory, which all levels up to 19 stay within.
 const WINDOW_LOG: u32 = 23;
 
+/// How much is decompressed at a time.
+const STEP: u64 = 64 << 10;
+
 /// Decompresses at most `limit` bytes; `None` if there are more.
 pub(super) fn inflate(bytes: &[u8], limit: usize) -> io::Result<Option<Bytes>> {
+    let inflated = inflate_while(bytes, |inflated| inflated.len() <= limit)?;
+    Ok(inflated.map(Bytes::from))
+}
+
+/// Decompresses as long as `go_on` says so of what came out. What a frame announces is not
+/// trusted: memory grows with what comes out.
+pub(super) fn inflate_while(
+    bytes: &[u8],
+    mut go_on: impl FnMut(&Vec<u8>) -> bool,
+) -> io::Result<Option<Vec<u8>>> {
     let mut decoder = zstd::stream::read::Decoder::with_buffer(bytes)?;
     decoder.window_log_max(WINDOW_LOG)?;
     let mut inflated = Vec::new();
-    // What a frame announces is not trusted: memory grows with what comes out.
-    decoder.take(limit as u64 + 1).read_to_end(&mut inflated)?;
-    Ok((inflated.len() <= limit).then(|| inflated.into()))
+    while decoder.by_ref().take(STEP).read_to_end(&mut inflated)? > 0 {
+        if !go_on(&inflated) {
+            return Ok(None);
+        }
+    }
+    inflated.shrink_to_fit();
+    Ok(Some(inflated))
 }
 
 /// Writes an object to MessagePack with its large byte strings compressed.

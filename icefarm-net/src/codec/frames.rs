@@ -1,7 +1,7 @@
 //! The frames of the websockets.
 
 use super::compress::Packed;
-use super::{CodecError, CodecLimits, Encoding, decode_value, encode};
+use super::{CodecError, CodecLimits, Encoding, decode_value, decode_value_packed, encode};
 use bytes::Bytes;
 use icefarm_core::wire::{ClientFrame, Event, Position, ServerFrame, events};
 use icefarm_core::{Epoch, Object, Serial, Value};
@@ -25,7 +25,19 @@ pub fn decode_client(
     encoding: Encoding,
     limits: &CodecLimits,
 ) -> Result<ClientMessage, CodecError> {
-    let mut frame = Keys::read(bytes, encoding, limits)?;
+    client_message(Keys::read(bytes, encoding, limits)?)
+}
+
+/// As [`decode_client`], with files as they came, for [`unpack`](super::unpack).
+pub(crate) fn decode_packed(
+    bytes: &Bytes,
+    encoding: Encoding,
+    limits: &CodecLimits,
+) -> Result<ClientMessage, CodecError> {
+    client_message(Keys::of(decode_value_packed(bytes, encoding, limits)?)?)
+}
+
+fn client_message(mut frame: Keys) -> Result<ClientMessage, CodecError> {
     let event = frame.text("event")?;
     if event == events::ACK {
         let position = Position { epoch: frame.text("epoch")?.into(), seq: frame.number("seq")? };
@@ -160,7 +172,11 @@ struct Keys(Object);
 
 impl Keys {
     fn read(bytes: &Bytes, encoding: Encoding, limits: &CodecLimits) -> Result<Self, CodecError> {
-        match decode_value(bytes, encoding, limits)? {
+        Self::of(decode_value(bytes, encoding, limits)?)
+    }
+
+    fn of(value: Value) -> Result<Self, CodecError> {
+        match value {
             Value::Object(object) => Ok(Self(object)),
             _ => Err(CodecError::frame("it is not an object")),
         }

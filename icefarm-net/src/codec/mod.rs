@@ -4,8 +4,10 @@ mod compress;
 mod frames;
 mod json;
 mod msgpack;
+mod unpack;
 
-pub(crate) use frames::encode_numbered;
+pub(crate) use frames::{decode_packed, encode_numbered};
+pub(crate) use unpack::{UnpackError, is_packed, unpack};
 
 pub use frames::encode_server;
 pub use frames::{ClientMessage, decode_client, decode_server, encode_ack, encode_client};
@@ -94,7 +96,19 @@ pub fn decode_value(
 ) -> Result<Value, CodecError> {
     match encoding {
         Encoding::Json => json::decode(bytes, limits),
-        Encoding::MessagePack => msgpack::decode(bytes, limits),
+        Encoding::MessagePack => msgpack::decode(bytes, limits, true),
+    }
+}
+
+/// As [`decode_value`], with files as they came: what is compressed stays so.
+fn decode_value_packed(
+    bytes: &Bytes,
+    encoding: Encoding,
+    limits: &CodecLimits,
+) -> Result<Value, CodecError> {
+    match encoding {
+        Encoding::Json => json::decode(bytes, limits),
+        Encoding::MessagePack => msgpack::decode(bytes, limits, false),
     }
 }
 

@@ -13,8 +13,13 @@ const SHARED: usize = 4096;
 /// The key of a compressed byte string.
 pub(super) const ZSTD: &str = "zstd";
 
-pub(super) fn decode(bytes: &Bytes, limits: &CodecLimits) -> Result<Value, CodecError> {
-    let mut reader = Reader { bytes, at: 0, budget: Budget::new(limits) };
+/// `inflates` says whether compressed byte strings are decompressed or left as they are.
+pub(super) fn decode(
+    bytes: &Bytes,
+    limits: &CodecLimits,
+    inflates: bool,
+) -> Result<Value, CodecError> {
+    let mut reader = Reader { bytes, at: 0, budget: Budget::new(limits), inflates };
     let read = reader.value().and_then(|value| {
         if reader.at == bytes.len() { Ok(value) } else { Err("bytes follow the value".into()) }
     });
@@ -25,6 +30,7 @@ struct Reader<'a> {
     bytes: &'a Bytes,
     at: usize,
     budget: Budget,
+    inflates: bool,
 }
 
 impl Reader<'_> {
@@ -131,7 +137,7 @@ impl Reader<'_> {
         }
         self.budget.leave();
         match object.get(ZSTD) {
-            Some(Value::Bytes(bytes)) if object.len() == 1 => {
+            Some(Value::Bytes(bytes)) if self.inflates && object.len() == 1 => {
                 Ok(Value::Bytes(self.budget.inflate(bytes)?))
             }
             _ => Ok(Value::Object(object)),

@@ -3,6 +3,9 @@
 use super::answers::{Answers, Begin};
 use super::outgoing::Outgoing;
 use super::service::{Answer, Caller, SocketService};
+use crate::codec::{CodecLimits, Encoding, UnpackError, is_packed, unpack};
+use crate::memory::{Loan, Memory};
+use crate::weight::structure;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use icefarm_core::Serial;
@@ -21,6 +24,17 @@ pub(super) struct Commands {
     pub(super) caller: Caller,
     pub(super) outgoing: Arc<Outgoing>,
     pub(super) answers: Arc<Mutex<Answers>>,
+    pub(super) codec: CodecLimits,
+    pub(super) memory: Arc<Memory>,
+    pub(super) guests: Arc<Memory>,
+}
+
+/// Why a command is not begun.
+enum Obstacle {
+    /// These are its answers.
+    Refused(Vec<Answer>),
+    /// There is no memory for it.
+    Full,
 }
 
 /// A command under way. It goes on when its socket is gone: the client may ask for the answer
@@ -31,11 +45,21 @@ struct Running {
     serials: Vec<Serial>,
     event: String,
     id: Option<String>,
+    /// What the command takes in memory beside its files.
+    loan: Option<Loan>,
 }
 
 impl Commands {
-    /// Hands a command to the service, and sees to it that its answers get back.
-    pub(super) async fn take(&self, frame: ClientFrame) {
+    /// Whose memory the caller's messages take.
+    pub(super) fn lender(&self) -> impl Fn() -> Arc<Memory> + Send + Sync + use<> {
+        let (service, caller) = (self.service.clone(), self.caller.clone());
+        let (memory, guests) = (self.memory.clone(), self.guests.clone());
+        move || if service.is_guest(&caller) { guests.clone() } else { memory.clone() }
+    }
+
+    /// Hands a command, whose files are still packed, to the service, and sees to it that its
+    /// answers get back. `fits` says whether there was memory for its message.
+    pub(super) async fn take(&self, frame: ClientFrame, encoding: Encoding, fits: bool) {
         let id = frame.id.as_deref();
         if id.is_some_and(|id| id.len() > MAX_ID_BYTES) {
             let message = format!("`id` has more than {MAX_ID_BYTES} bytes");
@@ -58,18 +82,74 @@ impl Commands {
                     self.outgoing.reply(refused(serial.as_str(), id, &error).into());
                 }
             }
-            Begin::Run => self.run(frame).await,
+            Begin::Run => self.run(frame, encoding, fits).await,
         }
     }
 
-    async fn run(&self, frame: ClientFrame) {
-        let running = Running {
+    /// Unpacks the files, if somebody may want them, and takes the memory for the rest.
+    fn prepare(&self, frame: &mut ClientFrame, encoding: Encoding) -> Result<Loan, Obstacle> {
+        if is_packed(&frame.contents, encoding) {
+            let mut refusals = Vec::new();
+            for serial in &frame.serials {
+                if let Err(error) = self.service.admit(&self.caller, serial) {
+                    refusals.push((serial.clone(), Err(error)));
+                }
+            }
+            if refusals.len() == frame.serials.len() {
+                return Err(Obstacle::Refused(refusals));
+            }
+            match unpack(&mut frame.contents, encoding, &self.codec, &self.memory) {
+                Ok(()) => {}
+                Err(UnpackError::Full) => return Err(Obstacle::Full),
+                Err(UnpackError::Wrong(error)) => {
+                    let error = ErrorDetail::new(ErrorCode::BadRequest, error.to_string());
+                    let refuse = |serial: &Serial| (serial.clone(), Err(error.clone()));
+                    return Err(Obstacle::Refused(frame.serials.iter().map(refuse).collect()));
+                }
+            }
+        }
+        let bytes = structure(&frame.contents) + 64 * frame.serials.len();
+        self.lender()().lend(bytes).ok_or(Obstacle::Full)
+    }
+
+    /// There is no memory for the command now; it is not remembered as done.
+    fn full(&self, running: &Running) {
+        let message = "the commands of all clients take as much memory as they may; send it again \
+                       later";
+        let error = ErrorDetail::new(ErrorCode::Overloaded, message);
+        let id = running.id.as_deref();
+        let sockets = {
+            let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+            match id {
+                Some(id) => answers.abandon(id),
+                None => {
+                    answers.finish_anonymous();
+                    vec![running.outgoing.clone()]
+                }
+            }
+        };
+        for socket in sockets.iter().filter_map(Weak::upgrade) {
+            for serial in &running.serials {
+                socket.reply(refused(serial.as_str(), id, &error).into());
+            }
+        }
+    }
+
+    async fn run(&self, mut frame: ClientFrame, encoding: Encoding, fits: bool) {
+        let mut running = Running {
             answers: self.answers.clone(),
             outgoing: Arc::downgrade(&self.outgoing),
             serials: frame.serials.clone(),
             event: frame.event.clone(),
             id: frame.id.clone(),
+            loan: None,
         };
+        let prepared = if fits { self.prepare(&mut frame, encoding) } else { Err(Obstacle::Full) };
+        match prepared {
+            Ok(loan) => running.loan = Some(loan),
+            Err(Obstacle::Refused(answers)) => return running.end(Ok(answers)),
+            Err(Obstacle::Full) => return self.full(&running),
+        }
         let called = catch_unwind(AssertUnwindSafe(|| self.service.command(&self.caller, frame)));
         let mut future: BoxFuture<'static, _> = match called {
             Ok(future) => AssertUnwindSafe(future).catch_unwind().boxed(),
@@ -91,12 +171,13 @@ impl Commands {
 }
 
 impl Running {
-    fn end(self, ended: std::thread::Result<Vec<Answer>>) {
+    fn end(mut self, ended: std::thread::Result<Vec<Answer>>) {
         let mut answered = ended.unwrap_or_else(|panic| {
             let panic = crate::panics::message(&*panic);
             tracing::error!(event = self.event, panic, "a command panicked");
             Vec::new()
         });
+        self.loan = None;
         let id = self.id.as_deref();
         // One answer for each board, whatever the service did.
         let frames: Vec<Arc<ServerFrame>> = self

@@ -12,6 +12,7 @@ pub use service::{Answer, Caller, SocketService};
 
 use crate::codec::CodecLimits;
 use crate::error::ApiError;
+use crate::memory::Memory;
 use crate::outbox::{Attachment, Delivery, Outbox, OutboxLimits, SubscriberKey, Trimmed};
 use crate::upgrade::SocketRequest;
 use answers::Answers;
@@ -43,6 +44,11 @@ pub struct HubConfig {
     pub max_message: usize,
     /// What reading a message may cost beyond that.
     pub codec: CodecLimits,
+    /// How many bytes of memory everything may take that clients have sent and that is not done
+    /// with: messages that arrive, commands that wait, and their files for as long as anybody has
+    /// them. What does not fit is answered `overloaded`, and a socket whose message does not fit
+    /// while it arrives is closed with code 1013. 512 MiB unless changed.
+    pub memory: usize,
     /// How many event streams there may be. A socket for one more is answered `overloaded`. 4096
     /// unless changed.
     pub max_clients: usize,
@@ -70,6 +76,7 @@ impl Default for HubConfig {
             silence: Duration::from_secs(60),
             max_message: crate::MAX_MESSAGE,
             codec: CodecLimits::default(),
+            memory: 512 << 20,
             max_clients: 4096,
             in_flight: 256,
             unwritten: 1 << 20,
@@ -126,6 +133,9 @@ struct Inner {
     journal: Arc<dyn Journal>,
     start: Instant,
     state: Mutex<State>,
+    memory: Arc<Memory>,
+    /// What [guests](SocketService::is_guest) may take.
+    guests: Arc<Memory>,
 }
 
 /// How often a hub that is used looks for what is overdue.
@@ -183,8 +193,15 @@ impl Hub {
     /// A hub without streams and sockets.
     #[must_use]
     pub fn new(config: HubConfig, journal: Arc<dyn Journal>) -> Self {
-        let state = Mutex::default();
-        Self { inner: Arc::new(Inner { config, journal, start: Instant::now(), state }) }
+        let (memory, guests) = (Memory::new(config.memory), Memory::new(config.memory / 4));
+        let (start, state) = (Instant::now(), Mutex::default());
+        Self { inner: Arc::new(Inner { config, journal, start, state, memory, guests }) }
+    }
+
+    /// How many bytes of [`HubConfig::memory`] are taken.
+    #[must_use]
+    pub fn memory_taken(&self) -> usize {
+        self.inner.memory.lent() + self.inner.guests.lent()
     }
 
     /// Adds a frame to the client's stream under the next number, which it returns.

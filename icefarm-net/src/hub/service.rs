@@ -34,6 +34,24 @@ pub trait SocketService: Send + Sync + 'static {
     /// [`HubConfig::in_flight`](crate::HubConfig::in_flight) places for good.
     fn command(&self, caller: &Caller, frame: ClientFrame) -> BoxFuture<'static, Vec<Answer>>;
 
+    /// Whether the caller may command the board, as far as can be told at a glance. It is asked
+    /// before the files of a command are unpacked; if it may command none of the boards, these
+    /// errors are the answers, and [`Self::command`] is not called.
+    ///
+    /// # Errors
+    /// Why not.
+    fn admit(&self, caller: &Caller, serial: &Serial) -> Result<(), ErrorDetail> {
+        let _ = (caller, serial);
+        Ok(())
+    }
+
+    /// Whether the caller has no business here as yet. All such callers share a quarter of
+    /// [`HubConfig::memory`](crate::HubConfig::memory), so that they take nothing from the others.
+    fn is_guest(&self, caller: &Caller) -> bool {
+        let _ = caller;
+        false
+    }
+
     /// A socket was opened. Nothing was sent to it yet.
     fn opened(&self, caller: &Caller) {
         let _ = caller;

@@ -4,7 +4,8 @@ use super::commands::Commands;
 use super::outgoing::Closing;
 use super::service::{Caller, SocketService};
 use super::{Inner, Start};
-use crate::codec::{ClientMessage, Encoding, decode_client, encode_numbered};
+use crate::codec::{ClientMessage, Encoding, decode_packed, encode_numbered};
+use crate::memory::Intake;
 use crate::outbox::{Attachment, Delivery, SubscriberKey};
 use crate::query::SocketQuery;
 use crate::watched::{Heard, Watched};
@@ -17,6 +18,7 @@ use icefarm_core::wire::{
     ErrorCode, ErrorDetail, Event, META_SERIAL, PROTOCOL, Position, ServerFrame, events,
 };
 use icefarm_core::{Epoch, Value};
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +43,7 @@ pub(super) struct Session {
     inner: Arc<Inner>,
     start: Start,
     commands: Commands,
+    intake: Arc<Intake>,
     /// `None` for sockets of the first protocol.
     v1: Option<Encoding>,
 }
@@ -63,6 +66,9 @@ impl From<WsError> for End {
             }
             WsError::Utf8(_) => (CloseCode::Invalid, "the text is not UTF-8"),
             WsError::Protocol(_) => (CloseCode::Protocol, "not what RFC 6455 allows"),
+            WsError::Io(error) if error.kind() == ErrorKind::OutOfMemory => {
+                (CloseCode::Again, "the messages of all clients take as much memory as they may")
+            }
             _ => return Self::Gone,
         };
         Self::Close(Closing::now(code, reason))
@@ -87,8 +93,12 @@ impl Session {
             caller,
             outgoing: start.outgoing.clone(),
             answers: start.answers.clone(),
+            codec: inner.config.codec.clone(),
+            memory: inner.memory.clone(),
+            guests: inner.guests.clone(),
         };
-        let session = Self { inner, start, commands, v1: v1.map(|v1| v1.encoding) };
+        let intake = Arc::new(Intake::new(Box::new(commands.lender())));
+        let session = Self { inner, start, commands, intake, v1: v1.map(|v1| v1.encoding) };
         session.commands.service.opened(&session.commands.caller);
         session.speak(upgraded).await;
     }
@@ -100,7 +110,7 @@ impl Session {
             .max_message_size(Some(self.inner.config.max_message))
             .max_frame_size(Some(self.inner.config.max_message));
         let heard = Heard::new();
-        let io = Watched::new(TokioIo::new(upgraded), heard.clone());
+        let io = Watched::new(TokioIo::new(upgraded), heard.clone()).counted(self.intake.clone());
         let socket = Socket::from_raw_socket(io, Role::Server, Some(config)).await;
         let (mut sink, mut stream) = socket.split();
         let end = tokio::select! {
@@ -147,15 +157,26 @@ impl Session {
             match message {
                 Message::Text(text) => self.take(text.into(), Encoding::Json).await,
                 Message::Binary(bytes) => self.take(bytes, Encoding::MessagePack).await,
-                Message::Ping(_) => self.start.outgoing.pinged(),
-                Message::Pong(_) | Message::Close(_) | Message::Frame(_) => {}
+                Message::Ping(payload) => {
+                    self.intake.aside(payload.len());
+                    self.start.outgoing.pinged();
+                }
+                Message::Pong(payload) => self.intake.aside(payload.len()),
+                Message::Close(_) | Message::Frame(_) => {}
             }
         }
     }
 
     async fn take(&self, bytes: Bytes, encoding: Encoding) {
-        match decode_client(&bytes, encoding, &self.inner.config.codec) {
-            Ok(ClientMessage::Command(frame)) => self.commands.take(frame).await,
+        // Files are parts of the message, which goes with the last of them.
+        let (bytes, fits) = match self.intake.message(bytes.len()) {
+            Some(loan) => (loan.hold(bytes), true),
+            None => (bytes, false),
+        };
+        let decoded = decode_packed(&bytes, encoding, &self.inner.config.codec);
+        drop(bytes);
+        match decoded {
+            Ok(ClientMessage::Command(frame)) => self.commands.take(frame, encoding, fits).await,
             Ok(ClientMessage::Ack(position)) => self.acknowledge(&position),
             Err(error) => {
                 let error = ErrorDetail::new(ErrorCode::BadRequest, error.to_string());

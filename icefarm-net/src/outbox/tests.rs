@@ -136,10 +136,10 @@ fn who_is_away_too_long_is_forgotten_and_told_what_it_missed() {
 
 #[test]
 fn the_oldest_are_given_up_at_the_bound_and_that_is_told() {
-    let mut outbox = Outbox::new(at(0), limits(2000));
+    let mut outbox = Outbox::new(at(0), limits(5000));
     let start = outbox.attach(START, &named("a"), None);
     for _ in 0..5 {
-        outbox.push(START, frame(500));
+        outbox.push(START, frame(1000));
     }
     assert_eq!(outbox.next(start.cursor), Some(Delivery::Dropped { from: 1, to: 3 }));
     assert_eq!(seqs(&outbox, 3), [4, 5]);

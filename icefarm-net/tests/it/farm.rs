@@ -4,7 +4,7 @@ use crate::support::{Raw, parse};
 use futures::future::BoxFuture;
 use icefarm_core::wire::Position;
 use icefarm_core::wire::{ClientFrame, ErrorCode, ErrorDetail, Event, ServerFrame};
-use icefarm_core::{ClientName, Value};
+use icefarm_core::{ClientName, Object, Serial, Value};
 use icefarm_net::{
     Answer, BoxIo, Caller, Connector, Endpoint, Hub, HubConfig, Journal, Listener, ServeOptions,
     SocketRequest, SocketService, Trimmed, recover, serve, ws,
@@ -31,6 +31,8 @@ pub(crate) fn results(data: impl Into<Value>) -> ServerFrame {
 pub(crate) struct Boards {
     pub(crate) log: Mutex<Vec<String>>,
     pub(crate) go_on: Notify,
+    /// What `keep` was given.
+    pub(crate) kept: Mutex<Vec<Object>>,
 }
 
 impl Boards {
@@ -47,7 +49,8 @@ impl Boards {
     }
 }
 
-/// `getdata` answers its arguments, `slow` waits for [`Boards::go_on`], `fail` and `panic` do.
+/// `getdata` answers its arguments, `slow` waits for [`Boards::go_on`], `keep` keeps what it is
+/// given, `fail` and `panic` do. A client `stranger` holds no board.
 pub(crate) struct Service(pub(crate) Arc<Boards>);
 
 impl SocketService for Service {
@@ -57,8 +60,13 @@ impl SocketService for Service {
         assert_ne!(frame.event, "panic", "on purpose");
         let boards = self.0.clone();
         Box::pin(async move {
+            if frame.event == "keep" {
+                boards.kept.lock().unwrap().push(frame.contents);
+                return frame.serials.into_iter().map(|serial| (serial, Ok(Value::Null))).collect();
+            }
             if frame.event == "slow" {
                 boards.go_on.notified().await;
+                return frame.serials.into_iter().map(|serial| (serial, Ok(Value::Null))).collect();
             }
             assert_ne!(frame.event, "panic later", "on purpose");
             let value = Value::from(frame.contents);
@@ -68,6 +76,17 @@ impl SocketService for Service {
             };
             frame.serials.iter().map(|serial| (serial.clone(), answer(serial))).collect()
         })
+    }
+
+    fn admit(&self, caller: &Caller, _: &Serial) -> Result<(), ErrorDetail> {
+        match self.is_guest(caller) {
+            true => Err(ErrorDetail::new(ErrorCode::NotHolder, "it is not yours")),
+            false => Ok(()),
+        }
+    }
+
+    fn is_guest(&self, caller: &Caller) -> bool {
+        caller.client.as_str() == "stranger"
     }
 
     fn opened(&self, caller: &Caller) {

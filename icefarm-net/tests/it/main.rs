@@ -7,6 +7,7 @@ mod commands;
 mod events;
 mod farm;
 mod frames;
+mod memory;
 mod server;
 mod socket;
 mod support;
