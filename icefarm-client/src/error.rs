@@ -125,6 +125,19 @@ pub enum ClientError {
         #[source]
         source: Arc<std::io::Error>,
     },
+    /// A blocking call was made where it would hold up other tasks.
+    #[error(
+        "a call that blocks was made within an async runtime: use the async `Client`, or call it \
+         on a thread of `std::thread::spawn`"
+    )]
+    InsideRuntime,
+    /// The runtime of a blocking client cannot be started.
+    #[error("the client's runtime cannot be started: {source}")]
+    Runtime {
+        /// What the system says.
+        #[source]
+        source: Arc<std::io::Error>,
+    },
     /// The client was closed.
     #[error("the client is closed")]
     Closed,

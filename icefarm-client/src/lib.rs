@@ -29,6 +29,9 @@
 //!   their [`Evaluation`], with typed arguments and readings.
 //! - An [`EventServer`] hands events to handlers under `#[register]`; [`Client::events`] is a
 //!   stream of them.
+//! - [`Client::end_on_signals`] gives boards back when the process is asked to stop.
+//! - [`Client::adopt`] works with boards that `icefarm reserve` keeps around this program.
+//! - Programs without tokio use the module `blocking`, with the feature of that name.
 //!
 //! Connections that break are opened again and resume where they were: requests, commands and
 //! circuits carry ids, so that what is repeated is done once.
@@ -38,6 +41,8 @@
 mod adopt;
 mod api;
 mod backoff;
+#[cfg(feature = "blocking")]
+pub mod blocking;
 mod book;
 mod builder;
 mod client;

@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test may stop where it fails")]
 
 mod adopt;
+#[cfg(feature = "blocking")]
+mod blocking;
 mod control;
 mod evaluate;
 mod farm;
