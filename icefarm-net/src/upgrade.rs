@@ -35,6 +35,13 @@ pub struct SocketRequest(Result<Asked, ApiError>);
 pub(crate) struct Asked {
     pub(crate) query: SocketQuery,
     pub(crate) peer: SocketAddr,
+    handshake: Handshake,
+}
+
+/// A websocket that can begin.
+#[derive(Debug)]
+pub(crate) struct Handshake {
+    peer: SocketAddr,
     upgrade: OnUpgrade,
     accept: String,
 }
@@ -51,33 +58,39 @@ pub fn ws() -> impl Filter<Extract = (SocketRequest,), Error = Rejection> + Clon
         .and(warp::ext::optional::<OnUpgrade>())
         .and(warp::ext::optional::<Peer>())
         .and(query)
-        .and_then(async |method, headers, upgrade, peer, query| {
-            let mut request = Request { method, headers, upgrade, peer, query };
+        .and_then(async |method, headers, upgrade, peer, query: Vec<(String, String)>| {
+            let mut request = Request { method, headers, upgrade, peer };
             match request.asks() {
-                Some(upgrade) => Ok(SocketRequest(request.read(upgrade))),
+                Some(upgrade) => Ok(SocketRequest(request.read(upgrade, &query))),
                 None => Err(warp::reject::custom(NotAnUpgrade)),
             }
         })
 }
 
-struct Request {
-    method: Method,
-    headers: HeaderMap,
-    upgrade: Option<OnUpgrade>,
-    peer: Option<Peer>,
-    query: Vec<(String, String)>,
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    pub(crate) headers: HeaderMap,
+    pub(crate) upgrade: Option<OnUpgrade>,
+    pub(crate) peer: Option<Peer>,
 }
 
 impl Request {
     /// The way to the websocket, if that is what is asked for.
-    fn asks(&mut self) -> Option<OnUpgrade> {
+    pub(crate) fn asks(&mut self) -> Option<OnUpgrade> {
         let asks = self.method == Method::GET
             && self.lists(UPGRADE, "websocket")
             && self.lists(CONNECTION, "upgrade");
         self.upgrade.take().filter(|_| asks)
     }
 
-    fn read(self, upgrade: OnUpgrade) -> Result<Asked, ApiError> {
+    fn read(self, upgrade: OnUpgrade, query: &[(String, String)]) -> Result<Asked, ApiError> {
+        let handshake = self.shake(upgrade)?;
+        let query = SocketQuery::read(query).map_err(ApiError)?;
+        Ok(Asked { query, peer: handshake.peer, handshake })
+    }
+
+    /// Checks what RFC 6455 wants of a request, and prepares the answer.
+    pub(crate) fn shake(self, upgrade: OnUpgrade) -> Result<Handshake, ApiError> {
         let bad = |message: &str| ApiError::new(ErrorCode::BadRequest, message);
         if self.headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
             return Err(bad("only version 13 of websockets (RFC 6455) is spoken here"));
@@ -90,8 +103,7 @@ impl Request {
             tracing::error!("a websocket was asked for on a connection of an unknown client");
             return Err(ApiError::new(ErrorCode::Internal, "the server failed; its log says more"));
         };
-        let query = SocketQuery::read(&self.query).map_err(ApiError)?;
-        Ok(Asked { query, peer, upgrade, accept: derive_accept_key(key) })
+        Ok(Handshake { peer, upgrade, accept: derive_accept_key(key) })
     }
 
     /// Whether a header is a list that has `item` in it.
@@ -116,6 +128,16 @@ impl SocketRequest {
 }
 
 impl Asked {
+    pub(crate) fn switch(self) -> (Response, impl Future<Output = hyper::Result<Upgraded>>) {
+        self.handshake.switch()
+    }
+}
+
+impl Handshake {
+    pub(crate) fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
     /// The answer that begins the websocket, and the stream that it is then spoken on.
     pub(crate) fn switch(self) -> (Response, impl Future<Output = hyper::Result<Upgraded>>) {
         let mut response = Response::default();
