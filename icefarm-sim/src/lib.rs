@@ -4,7 +4,7 @@
 //! cycle for cycle. What it cannot know it refuses with a typed reason; it never makes up a figure.
 //!
 //! [`VirtualBus`] has boards that behave as real ones on USB do, from the bootloader to the text
-//! protocol of their firmware, and faults on demand. A [`Firmware`] is the model of an image that
+//! protocol of their firmware, and faults on demand or by a [`FaultPlan`]. A [`Firmware`] is the model of an image that
 //! a state flashes; any crate can bring one.
 //!
 //! ```
@@ -34,11 +34,13 @@
 
 mod blocking;
 mod board;
+mod faults;
 mod firmware;
 pub mod fpga;
 
 pub use blocking::Threads;
 pub use board::{FirmwarePort, SimError, VirtualBoard, VirtualBus, VirtualBusBuilder};
+pub use faults::{BoardChoice, Effect, Fault, FaultError, FaultPlan, Trigger};
 pub use firmware::{CountError, Firmware, FirmwareModel, VirtualHardware};
 
 /// What [`firmware!`] expands to. Not part of the public interface.

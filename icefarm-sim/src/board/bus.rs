@@ -4,6 +4,7 @@ use super::life::Hardware;
 use super::virtual_board::VirtualBoard;
 use crate::Threads;
 use crate::board::Pace;
+use crate::faults::{FaultError, FaultPlan, Script};
 use crate::firmware::{Images, Simulation};
 use crate::fpga::Limits;
 use futures::StreamExt as _;
@@ -39,6 +40,7 @@ pub struct VirtualBus {
     images: Arc<Images>,
     pace: Pace,
     simulation: Simulation,
+    faults: FaultPlan,
     boards: watch::Sender<Vec<VirtualBoard>>,
 }
 
@@ -50,6 +52,7 @@ pub struct VirtualBusBuilder {
     speed: f64,
     blocking: Option<Arc<dyn Blocking>>,
     work: u64,
+    faults: FaultPlan,
 }
 
 impl fmt::Debug for VirtualBusBuilder {
@@ -60,6 +63,7 @@ impl fmt::Debug for VirtualBusBuilder {
             .field("serials", &self.serials)
             .field("speed", &self.speed)
             .field("work", &self.work)
+            .field("faults", &self.faults)
             .finish_non_exhaustive()
     }
 }
@@ -102,6 +106,14 @@ pub enum SimError {
         /// What was asked for.
         speed: f64,
     },
+    /// A fault of the plan is for nothing that there is.
+    #[error("fault {number} of the boards: {source}")]
+    Fault {
+        /// Which, from 1.
+        number: usize,
+        /// What is wrong with it.
+        source: FaultError,
+    },
 }
 
 impl VirtualBus {
@@ -115,6 +127,7 @@ impl VirtualBus {
             speed: 1.0,
             blocking: None,
             work: Limits::default().work,
+            faults: FaultPlan::default(),
         }
     }
 
@@ -141,7 +154,8 @@ impl VirtualBus {
                 return false;
             }
             let (images, simulation) = (Arc::clone(&self.images), self.simulation.clone());
-            let hardware = Hardware::new(serial.clone(), images, self.pace, simulation);
+            let script = Script::new(&self.faults, boards.len(), serial.clone(), self.pace);
+            let hardware = Hardware::new(serial.clone(), images, self.pace, script, simulation);
             let board = VirtualBoard::new(hardware);
             boards.push(board.clone());
             added = Some(board);
@@ -222,6 +236,13 @@ impl VirtualBusBuilder {
         self
     }
 
+    /// What is to go wrong with the boards, and when.
+    #[must_use]
+    pub fn faults(mut self, plan: FaultPlan) -> Self {
+        self.faults = plan;
+        self
+    }
+
     /// The bus, with the firmware models of all crates that are linked.
     ///
     /// # Errors
@@ -231,9 +252,15 @@ impl VirtualBusBuilder {
         let images = Arc::new(Images::collect()?);
         let blocking = self.blocking.unwrap_or_else(|| Arc::new(Threads::default()));
         let simulation = Simulation { blocking, work: self.work };
-        let bus = VirtualBus { images, pace, simulation, boards: watch::Sender::default() };
         let numbered = (0..self.boards).map(|index| serial(&self.seed, index));
-        for serial in numbered.chain(self.serials) {
+        let serials: Vec<Serial> = numbered.chain(self.serials).collect();
+        let has_image = |name: &_| images.get(name).is_some();
+        if let Some((place, source)) = self.faults.misses(&serials, has_image, &images.names()) {
+            return Err(SimError::Fault { number: place + 1, source });
+        }
+        let (faults, boards) = (self.faults, watch::Sender::default());
+        let bus = VirtualBus { images, pace, simulation, faults, boards };
+        for serial in serials {
             bus.add(serial)?;
         }
         Ok(bus)

@@ -4,6 +4,7 @@ use super::pace::{
     ENUMERATION, FLASHING, OUT_OF_BOOTLOADER, POWER_OFF, Pace, TO_BOOTLOADER, TO_RESTART,
 };
 use super::wire::{HostPort, Wire};
+use crate::faults::{Effect, Injected, Moment, Script};
 use crate::firmware::{FirmwarePort, Image, Images, Simulation, VirtualHardware};
 use futures::FutureExt as _;
 use icefarm_core::board::Presence;
@@ -12,6 +13,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep_until};
 
 /// What stays of a board whatever drives it: its hardware, and what its flash holds.
 #[derive(Debug)]
@@ -20,6 +22,7 @@ pub(super) struct Hardware {
     pub(super) presence: watch::Sender<Presence>,
     pub(super) images: Arc<Images>,
     pub(super) pace: Pace,
+    script: Arc<Script>,
     simulation: Simulation,
     memory: Mutex<Memory>,
 }
@@ -39,11 +42,13 @@ impl Hardware {
         serial: Serial,
         images: Arc<Images>,
         pace: Pace,
+        script: Script,
         simulation: Simulation,
     ) -> Self {
         let image = Some(Arc::clone(images.default_image()));
         let memory = Mutex::new(Memory { plugged: true, image, starts: 0 });
-        Self { serial, presence: watch::Sender::default(), images, pace, simulation, memory }
+        let (presence, script) = (watch::Sender::default(), Arc::new(script));
+        Self { serial, presence, images, pace, script, simulation, memory }
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
@@ -52,7 +57,8 @@ impl Hardware {
     }
 
     fn around_firmware(&self) -> VirtualHardware {
-        VirtualHardware::new(self.serial.clone(), self.pace, self.simulation.clone())
+        let script = Arc::clone(&self.script);
+        VirtualHardware::new(self.serial.clone(), self.pace, self.simulation.clone(), script)
     }
 
     /// What the flash holds.
@@ -66,7 +72,7 @@ impl Hardware {
 }
 
 /// Why a board did not do what it was asked. What the caller makes of it depends on the request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) enum Unable {
     /// It is not on the bus, or left it meanwhile.
     Gone,
@@ -74,8 +80,10 @@ pub(super) enum Unable {
     WrongFace { wanted: Face, is: Face },
     /// It does something else at the moment.
     Busy,
-    /// It does not answer.
-    Silent,
+    /// It does not answer, through a fault of its script if there is one.
+    Silent(Option<Injected>),
+    /// Its flash did not take an image.
+    Flash(Injected),
 }
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, Unable>>;
@@ -89,10 +97,12 @@ pub(super) enum Ask {
     Open(Reply<HostPort>),
     PowerCycle(Reply<()>),
     Plug,
-    Unplug,
-    Hang,
+    /// For so much of the board's time, or until it is plugged.
+    Unplug(Option<Duration>),
+    Hang(Option<Injected>),
     Stall,
-    Garble,
+    /// So many bytes.
+    Garble(usize),
 }
 
 /// What a board starts into.
@@ -110,19 +120,21 @@ enum Next {
     Boot(Boot),
     /// The power is off for a moment.
     PowerCycle,
-    Unplugged,
+    /// For so much of the board's time, or until it is plugged.
+    Unplugged(Option<Duration>),
     /// Nobody can ask it anything any more.
     Forgotten,
 }
 
 /// How a board does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 enum Health {
     Sound,
     /// The firmware's program stands still, its USB side answers. Ends with the next start.
     Stalled,
-    /// Nothing in it answers. Ends when the power goes.
-    Hung,
+    /// Nothing in it answers, through a fault of its script if there is one. Ends when the power
+    /// goes.
+    Hung(Option<Injected>),
 }
 
 /// Drives a board until nobody can ask it anything any more.
@@ -130,20 +142,21 @@ enum Health {
 /// A board that was driven before, in a runtime that is gone, has lost its power in between.
 pub(super) async fn live(hardware: Arc<Hardware>, asks: mpsc::UnboundedReceiver<Ask>) {
     let plugged = hardware.memory().plugged;
+    hardware.script.begin();
     hardware.presence.send_if_modified(|presence| presence.face.take().is_some());
     let mut life = Life { hardware, asks, health: Health::Sound };
-    let mut next = if plugged { Next::Boot(Boot::Flash) } else { Next::Unplugged };
+    let mut next = if plugged { life.power_on() } else { Next::Unplugged(None) };
     loop {
         next = match next {
             Next::Boot(boot) => life.on(boot).await,
             Next::PowerCycle => {
                 life.health = Health::Sound;
                 let interrupted = life.wait(POWER_OFF, Unable::Gone).await;
-                interrupted.unwrap_or(Next::Boot(Boot::Flash))
+                interrupted.unwrap_or_else(|| life.power_on())
             }
-            Next::Unplugged => {
+            Next::Unplugged(lasts) => {
                 life.health = Health::Sound;
-                life.unplugged().await
+                life.unplugged(lasts).await
             }
             Next::Forgotten => return,
         }
@@ -157,6 +170,21 @@ struct Life {
 }
 
 impl Life {
+    /// The board has power again.
+    fn power_on(&self) -> Next {
+        self.hardware.script.happens(Moment::Power);
+        Next::Boot(Boot::Flash)
+    }
+
+    /// The next thing that is asked of the board, or done to it by its script.
+    async fn ask(&mut self) -> Option<Ask> {
+        tokio::select! {
+            biased;
+            ask = self.asks.recv() => ask,
+            struck = self.hardware.script.due() => Some(strike(struck)),
+        }
+    }
+
     /// From a reset to the next one.
     async fn on(&mut self, boot: Boot) -> Next {
         if let Some(next) = self.wait(ENUMERATION, Unable::Gone).await {
@@ -170,6 +198,7 @@ impl Life {
             // Also without a valid image in its flash an RP2350 stays in its boot ROM.
             None => {
                 self.arrive(Face::Bootloader);
+                self.hardware.script.happens(Moment::Bootloader);
                 self.rom().await
             }
             Some(image) => {
@@ -188,14 +217,30 @@ impl Life {
         });
     }
 
-    async fn unplugged(&mut self) -> Next {
-        while let Some(ask) = self.asks.recv().await {
+    async fn unplugged(&mut self, lasts: Option<Duration>) -> Next {
+        self.hardware.set_plugged(lasts.is_some());
+        let back = lasts.map(|lasts| Instant::now() + self.hardware.pace.of(lasts));
+        let back = async {
+            match back {
+                Some(at) => sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        let mut back = std::pin::pin!(back);
+        loop {
+            let ask = tokio::select! {
+                biased;
+                ask = self.ask() => ask,
+                () = &mut back => Some(Ask::Plug),
+            };
             match ask {
-                Ask::Plug => return Next::Boot(Boot::Flash),
-                ask => decline(ask, Unable::Gone),
+                None => return Next::Forgotten,
+                Some(Ask::Plug) => return self.power_on(),
+                // Whoever pulls the plug of a board that will come back wants it to stay away.
+                Some(Ask::Unplug(None)) => return Next::Unplugged(None),
+                Some(ask) => decline(ask, Unable::Gone),
             }
         }
-        Next::Forgotten
     }
 
     /// Waits for `duration` of the board's time, or until something about its power ends that.
@@ -205,13 +250,13 @@ impl Life {
         loop {
             let ask = tokio::select! {
                 biased;
-                ask = self.asks.recv() => ask,
+                ask = self.ask() => ask,
                 () = &mut sleep => return None,
             };
             match power(ask) {
                 Ok(next) => return Some(next),
-                Err(Ask::Hang) => self.health = Health::Hung,
-                Err(ask) => decline(ask, reason),
+                Err(Ask::Hang(by)) => self.health = Health::Hung(by),
+                Err(ask) => decline(ask, reason.clone()),
             }
         }
     }
@@ -219,29 +264,39 @@ impl Life {
     /// The boot ROM at work.
     async fn rom(&mut self) -> Next {
         loop {
-            let ask = match power(self.asks.recv().await) {
+            let ask = match power(self.ask().await) {
                 Ok(next) => return next,
                 Err(ask) => ask,
             };
             let (boot, reply) = match ask {
-                Ask::Hang => {
-                    self.health = Health::Hung;
+                Ask::Hang(by) => {
+                    self.health = Health::Hung(by);
                     continue;
                 }
-                ask if self.health == Health::Hung => {
-                    decline(ask, Unable::Silent);
+                ask if let Health::Hung(by) = &self.health => {
+                    decline(ask, Unable::Silent(by.clone()));
                     continue;
                 }
                 Ask::EnterBootloader(reply) => (Boot::Rom, reply),
                 Ask::Restart(reply) => (Boot::Flash, reply),
                 Ask::WriteImage(image, reply) => {
+                    let moment = Moment::Flash(&image.info.name, FLASHING);
+                    let fault = self.hardware.script.happens(moment).inline;
+                    if let Some(fault) = fault.clone().filter(|f| f.effect == Effect::RefuseImage) {
+                        answer(reply, Err(Unable::Flash(fault)));
+                        continue;
+                    }
                     self.hardware.memory().image = None;
                     if let Some(next) = self.wait(FLASHING, Unable::Busy).await {
                         answer(reply, Err(Unable::Gone));
                         return next;
                     }
-                    if self.health == Health::Hung {
-                        answer(reply, Err(Unable::Silent));
+                    if let Health::Hung(by) = &self.health {
+                        answer(reply, Err(Unable::Silent(by.clone())));
+                        continue;
+                    }
+                    if let Some(fault) = fault {
+                        answer(reply, Err(Unable::Flash(fault)));
                         continue;
                     }
                     self.hardware.memory().image = Some(image);
@@ -266,18 +321,21 @@ impl Life {
             memory.starts += 1;
             memory.starts
         };
-        let (wire, port) = Wire::new(starts);
+        let script = Arc::clone(&self.hardware.script);
+        let (wire, port) = Wire::new(starts, Arc::clone(&script));
         let _cut = Cut(&wire);
         let board = self.hardware.around_firmware();
         let mut program = std::pin::pin!(run(image, port, board));
-        if self.health == Health::Stalled {
+        if matches!(self.health, Health::Stalled) {
             self.health = Health::Sound;
         }
+        script.happens(Moment::Start(&image.info.name));
         loop {
+            let sound = matches!(self.health, Health::Sound);
             let ask = tokio::select! {
                 biased;
-                ask = self.asks.recv() => ask,
-                end = &mut program, if self.health == Health::Sound => {
+                ask = self.ask() => ask,
+                end = &mut program, if sound => {
                     self.health = end;
                     continue;
                 }
@@ -287,20 +345,20 @@ impl Life {
                 Err(ask) => ask,
             };
             let (boot, delay, reply) = match ask {
-                Ask::Hang => {
-                    self.health = Health::Hung;
+                Ask::Hang(by) => {
+                    self.health = Health::Hung(by);
                     continue;
                 }
-                ask if self.health == Health::Hung => {
-                    decline(ask, Unable::Silent);
+                ask if let Health::Hung(by) = &self.health => {
+                    decline(ask, Unable::Silent(by.clone()));
                     continue;
                 }
                 Ask::Stall => {
                     self.health = Health::Stalled;
                     continue;
                 }
-                Ask::Garble => {
-                    wire.garble();
+                Ask::Garble(bytes) => {
+                    wire.garble(bytes);
                     continue;
                 }
                 Ask::Open(reply) => {
@@ -338,7 +396,7 @@ async fn run(image: &Image, port: FirmwarePort, board: VirtualHardware) -> Healt
         }
         Err(_) => {
             tracing::error!(%serial, image = %name, "the firmware model has panicked");
-            Health::Hung
+            Health::Hung(None)
         }
     }
 }
@@ -356,7 +414,7 @@ impl Drop for Cut<'_> {
 fn power(ask: Option<Ask>) -> Result<Next, Ask> {
     match ask {
         None => Ok(Next::Forgotten),
-        Some(Ask::Unplug) => Ok(Next::Unplugged),
+        Some(Ask::Unplug(lasts)) => Ok(Next::Unplugged(lasts)),
         Some(Ask::PowerCycle(reply)) => {
             answer(reply, Ok(()));
             Ok(Next::PowerCycle)
@@ -377,6 +435,21 @@ fn decline(ask: Ask, reason: Unable) {
         | Ask::PowerCycle(reply)
         | Ask::WriteImage(_, reply) => answer(reply, Err(reason)),
         Ask::Open(reply) => answer(reply, Err(reason)),
-        Ask::Plug | Ask::Unplug | Ask::Hang | Ask::Stall | Ask::Garble => {}
+        Ask::Plug | Ask::Unplug(_) | Ask::Hang(_) | Ask::Stall | Ask::Garble(_) => {}
+    }
+}
+
+/// What the script does to a board, as if it was done by hand.
+fn strike(struck: Injected) -> Ask {
+    match struck.effect {
+        Effect::Unplug { lasts } => Ask::Unplug(lasts),
+        Effect::Hang => Ask::Hang(Some(struck)),
+        Effect::Stall => Ask::Stall,
+        Effect::Garbage { bytes } => Ask::Garble(bytes),
+        // These are seen to where they belong and never come this way.
+        Effect::SlowLink { .. }
+        | Effect::RefuseImage
+        | Effect::CorruptImage
+        | Effect::WrongAnswer { .. } => Ask::Garble(0),
     }
 }

@@ -3,6 +3,7 @@
 mod bus;
 mod life;
 mod pace;
+mod throttle;
 mod virtual_board;
 mod wire;
 

@@ -1,6 +1,7 @@
 //! The handle on a virtual board.
 
 use super::life::{Ask, Hardware, Reply, Unable, live};
+use crate::faults::Effect;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use icefarm_core::board::Presence;
@@ -14,6 +15,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 /// How long the host waits for a board that does not answer. Chosen: the usual timeout of a USB
 /// control transfer.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How many bytes become noise on demand. Chosen: longer than any line of the farm's firmware,
+/// and short enough to be over soon.
+const NOISE: usize = 96;
 
 /// A virtual board: what a worker asks of it by [`Board`], and what a test does to it.
 ///
@@ -40,7 +45,12 @@ impl VirtualBoard {
     /// Pulls the board's plug. It leaves the bus at once, and an open port breaks.
     pub fn unplug(&self) {
         self.inner.hardware.set_plugged(false);
-        self.fault(Ask::Unplug);
+        self.fault(Ask::Unplug(None));
+    }
+
+    /// Pulls the board's plug, and plugs it in again after so much of the board's time.
+    pub fn unplug_for(&self, lasts: Duration) {
+        self.fault(Ask::Unplug(Some(lasts)));
     }
 
     /// Plugs the board in again. It comes back with the firmware that it held; if it was
@@ -55,7 +65,7 @@ impl VirtualBoard {
     /// loses power: [`unplug`](Self::unplug) and [`plug`](Self::plug), or
     /// [`Board::power_cycle`].
     pub fn hang(&self) {
-        self.fault(Ask::Hang);
+        self.fault(Ask::Hang(None));
     }
 
     /// Makes the firmware's program stand still, while its USB side goes on: its port is silent,
@@ -68,7 +78,7 @@ impl VirtualBoard {
     /// Turns the next 96 bytes that the firmware writes into noise. What is left of the noise
     /// ends when the board restarts.
     pub fn garbage(&self) {
-        self.fault(Ask::Garble);
+        self.fault(Ask::Garble(NOISE));
     }
 
     /// The image that the board's flash holds; `None` if the power went while it was written.
@@ -125,9 +135,18 @@ impl VirtualBoard {
             Ok(Err(Unable::Busy)) => {
                 Err(io::Error::new(io::ErrorKind::ResourceBusy, "the board is busy").into())
             }
-            Ok(Err(Unable::Silent)) => {
+            Ok(Err(Unable::Silent(by))) => {
                 tokio::time::sleep(PATIENCE).await;
-                Err(BoardError::Timeout { what: what.to_owned(), after: PATIENCE })
+                // Nobody shall look for a cause that the user has asked for.
+                let by = by.map(|by| format!(" because of {by}")).unwrap_or_default();
+                Err(BoardError::Timeout { what: format!("{what}{by}"), after: PATIENCE })
+            }
+            Ok(Err(Unable::Flash(by))) => {
+                let what = match by.effect {
+                    Effect::RefuseImage => "the flash does not take the image",
+                    _ => "what was written to the flash reads back wrong",
+                };
+                Err(io::Error::other(format!("{what}: {by}")).into())
             }
         }
     }

@@ -4,11 +4,13 @@
 //! the port open, the board's side keeps the newest of what the firmware writes, and the next host
 //! that opens the port gets to read it.
 
+use super::throttle::Throttle;
+use crate::faults::Script;
 use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::watch;
 
@@ -19,10 +21,6 @@ const FIFO: usize = 512;
 /// What a host reads ahead while a program has the port open. Chosen: Linux gives its terminals
 /// 4096 bytes.
 const READ_AHEAD: usize = 4096;
-
-/// How many bytes a fault turns into noise. Chosen: longer than any line of the farm's firmware,
-/// and short enough to be over soon.
-const NOISE: usize = 96;
 
 /// Both ends hold it; the board cuts it when it leaves the bus.
 #[derive(Debug, Clone)]
@@ -45,11 +43,12 @@ struct Line {
     board_writes: Option<Waker>,
     host_reads: Option<Waker>,
     host_writes: Option<Waker>,
+    script: Arc<Script>,
 }
 
 impl Wire {
-    /// A line of which nobody has the port open. `seed` makes the noise.
-    pub(crate) fn new(seed: u64) -> (Self, FirmwarePort) {
+    /// A line of which nobody has the port open, after the firmware has started so many times.
+    pub(crate) fn new(starts: u64, script: Arc<Script>) -> (Self, FirmwarePort) {
         let line = Line {
             to_board: VecDeque::new(),
             to_host: VecDeque::new(),
@@ -58,11 +57,12 @@ impl Wire {
             cut: false,
             noise: 0,
             // The generator would stay at zero for ever.
-            generator: seed | 1,
+            generator: script.noise(starts) | 1,
             board_reads: None,
             board_writes: None,
             host_reads: None,
             host_writes: None,
+            script,
         };
         let wire = Self { line: Arc::new(Mutex::new(line)) };
         let port = FirmwarePort { wire: wire.clone() };
@@ -75,7 +75,8 @@ impl Wire {
         line.opening += 1;
         line.open.send_replace(true);
         line.wake_host();
-        HostPort { opening: line.opening, wire: self.clone() }
+        let (input, output) = Default::default();
+        HostPort { opening: line.opening, wire: self.clone(), input, output }
     }
 
     /// The board has left the bus.
@@ -87,8 +88,8 @@ impl Wire {
     }
 
     /// Turns the next bytes to the host into noise.
-    pub(crate) fn garble(&self) {
-        self.line().noise = NOISE;
+    pub(crate) fn garble(&self, bytes: usize) {
+        self.line().noise += bytes;
     }
 
     fn line(&self) -> MutexGuard<'_, Line> {
@@ -145,14 +146,15 @@ fn remember(place: &mut Option<Waker>, context: &Context<'_>) {
     *place = Some(context.waker().clone());
 }
 
-/// Moves what fits from the front of `queue` into `buffer`.
-fn take(queue: &mut VecDeque<u8>, buffer: &mut ReadBuf<'_>) {
-    let amount = queue.len().min(buffer.remaining());
+/// Moves what fits, and at most so much, from the front of `queue` into `buffer`.
+fn take(queue: &mut VecDeque<u8>, most: usize, buffer: &mut ReadBuf<'_>) -> usize {
+    let amount = queue.len().min(buffer.remaining()).min(most);
     let (front, back) = queue.as_slices();
     let from_front = amount.min(front.len());
     buffer.put_slice(&front[..from_front]);
     buffer.put_slice(&back[..amount - from_front]);
     queue.drain(..amount);
+    amount
 }
 
 /// The serial port as a firmware sees it: bytes from and to whichever host has it open.
@@ -207,7 +209,7 @@ impl AsyncRead for FirmwarePort {
             remember(&mut line.board_reads, context);
             return Poll::Pending;
         }
-        take(&mut line.to_board, buffer);
+        take(&mut line.to_board, usize::MAX, buffer);
         wake(&mut line.host_writes);
         Poll::Ready(Ok(()))
     }
@@ -257,6 +259,9 @@ impl AsyncWrite for FirmwarePort {
 pub(crate) struct HostPort {
     wire: Wire,
     opening: u64,
+    /// From and to the board, where the line is slow.
+    input: Throttle,
+    output: Throttle,
 }
 
 impl Drop for HostPort {
@@ -278,15 +283,19 @@ impl AsyncRead for HostPort {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let mut line = self.wire.line();
-        if let Some(error) = line.lost(self.opening) {
+        let Self { wire, opening, input, .. } = self.get_mut();
+        let mut line = wire.line();
+        if let Some(error) = line.lost(*opening) {
             return Poll::Ready(Err(error));
         }
+        // Also while the link is slow: the board may be cut meanwhile.
+        remember(&mut line.host_reads, context);
         if line.to_host.is_empty() {
-            remember(&mut line.host_reads, context);
             return Poll::Pending;
         }
-        take(&mut line.to_host, buffer);
+        let rate = line.script.rate();
+        let most = ready!(input.poll(context, rate));
+        input.moved(take(&mut line.to_host, most, buffer), rate);
         wake(&mut line.board_writes);
         Poll::Ready(Ok(()))
     }
@@ -298,16 +307,24 @@ impl AsyncWrite for HostPort {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let mut line = self.wire.line();
-        if let Some(error) = line.lost(self.opening) {
+        let Self { wire, opening, output, .. } = self.get_mut();
+        let mut line = wire.line();
+        if let Some(error) = line.lost(*opening) {
             return Poll::Ready(Err(error));
         }
         let amount = FIFO.saturating_sub(line.to_board.len()).min(bytes.len());
-        if amount == 0 && !bytes.is_empty() {
-            remember(&mut line.host_writes, context);
+        if bytes.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        remember(&mut line.host_writes, context);
+        if amount == 0 {
             return Poll::Pending;
         }
+        let rate = line.script.rate();
+        let amount = ready!(output.poll(context, rate)).min(amount);
         line.to_board.extend(&bytes[..amount]);
+        line.script.received(amount);
+        output.moved(amount, rate);
         wake(&mut line.board_reads);
         Poll::Ready(Ok(amount))
     }
@@ -330,7 +347,7 @@ mod tests {
 
     #[tokio::test]
     async fn bytes_go_both_ways_whatever_their_number() {
-        let (wire, mut board) = Wire::new(1);
+        let (wire, mut board) = Wire::new(1, Script::none());
         let mut host = wire.open();
         let sent: Vec<u8> = (0..104_090u32).map(|n| n as u8).collect();
         let echo = async {
@@ -350,7 +367,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_written_while_the_port_is_closed_waits_for_the_next_opener() {
-        let (wire, mut board) = Wire::new(1);
+        let (wire, mut board) = Wire::new(1, Script::none());
         board.write_all(&[b'x'; 600]).await.unwrap();
         board.write_all(b"late").await.unwrap();
         let mut host = wire.open();
@@ -362,7 +379,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_the_last_opener_has_the_port() {
-        let (wire, mut board) = Wire::new(1);
+        let (wire, mut board) = Wire::new(1, Script::none());
         let mut first = wire.open();
         let mut second = wire.open();
         board.write_all(b"hello").await.unwrap();
@@ -377,7 +394,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_cut_wakes_who_waits() {
-        let (wire, _board) = Wire::new(1);
+        let (wire, _board) = Wire::new(1, Script::none());
         let mut host = wire.open();
         let waiting = tokio::spawn(async move { host.read_u8().await });
         tokio::task::yield_now().await;
@@ -387,9 +404,10 @@ mod tests {
 
     #[tokio::test]
     async fn noise_is_never_text_and_ends() {
-        let (wire, mut board) = Wire::new(7);
+        const NOISE: usize = 96;
+        let (wire, mut board) = Wire::new(7, Script::none());
         let mut host = wire.open();
-        wire.garble();
+        wire.garble(NOISE);
         board.write_all(&[b'1'; NOISE + 1]).await.unwrap();
         let mut bytes = [0; NOISE + 1];
         host.read_exact(&mut bytes).await.unwrap();

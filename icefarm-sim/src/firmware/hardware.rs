@@ -1,6 +1,7 @@
 //! What a firmware model finds around it on its board.
 
 use crate::board::Pace;
+use crate::faults::{Effect, Moment, Script};
 use crate::fpga::{self, CLOCK_HZ, Count, Limits, Refusal, Window};
 use bytes::Bytes;
 use icefarm_core::{Blocking, BlockingError, Serial};
@@ -33,9 +34,11 @@ pub struct VirtualHardware {
     serial: Serial,
     pace: Pace,
     simulation: Simulation,
+    script: Arc<Script>,
     started: Instant,
     /// What the FPGA is configured with.
     bitstream: Arc<Mutex<Option<Bytes>>>,
+    falsified: Arc<Mutex<Option<String>>>,
 }
 
 /// Why there is no count.
@@ -66,9 +69,15 @@ impl CountError {
 }
 
 impl VirtualHardware {
-    pub(crate) fn new(serial: Serial, pace: Pace, simulation: Simulation) -> Self {
+    pub(crate) fn new(
+        serial: Serial,
+        pace: Pace,
+        simulation: Simulation,
+        script: Arc<Script>,
+    ) -> Self {
         let started = Instant::now();
-        Self { serial, pace, simulation, started, bitstream: Arc::default() }
+        let (bitstream, falsified) = Default::default();
+        Self { serial, pace, simulation, script, started, bitstream, falsified }
     }
 
     /// The board's USB serial number.
@@ -97,6 +106,30 @@ impl VirtualHardware {
     pub fn configure(&self, bitstream: impl Into<Bytes>) {
         let mut place = self.bitstream.lock().unwrap_or_else(PoisonError::into_inner);
         *place = Some(bitstream.into());
+        self.script.happens(Moment::Circuit);
+    }
+
+    /// What has changed the last measurement on purpose, if anything has: a wrong answer of a
+    /// [`FaultPlan`](crate::FaultPlan). A model whose protocol has a place for it tells its host.
+    #[must_use]
+    pub fn falsified(&self) -> Option<String> {
+        self.falsified.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// By how much the measurement that is just over is to be wrong.
+    async fn concluded(&self) -> Option<i64> {
+        let happening = self.script.happens(Moment::Answer);
+        let wrong = happening.inline.as_ref();
+        *self.falsified.lock().unwrap_or_else(PoisonError::into_inner) =
+            wrong.map(ToString::to_string);
+        if happening.due {
+            // What is done to the board now comes before its answer.
+            tokio::task::yield_now().await;
+        }
+        match wrong?.effect {
+            Effect::WrongAnswer { off_by } => Some(off_by),
+            _ => None,
+        }
     }
 
     /// Counts the rising edges on a pin in a window that begins when the FPGA starts.
@@ -123,7 +156,11 @@ impl VirtualHardware {
             self.sleep(duration).await;
             Ok(())
         };
-        let (count, ()) = tokio::try_join!(count, elapsed)?;
+        let (mut count, ()) = tokio::try_join!(count, elapsed)?;
+        if let Some(off_by) = self.concluded().await {
+            let less = || count.pulses + off_by.unsigned_abs();
+            count.pulses = count.pulses.checked_add_signed(off_by).unwrap_or_else(less);
+        }
         Ok(count)
     }
 }
@@ -152,7 +189,8 @@ mod tests {
 
     fn hardware(speed: f64, blocking: Arc<dyn Blocking>, work: u64) -> VirtualHardware {
         let simulation = Simulation { blocking, work };
-        VirtualHardware::new("S".parse().unwrap(), Pace::new(speed).unwrap(), simulation)
+        let (serial, pace) = ("S".parse().unwrap(), Pace::new(speed).unwrap());
+        VirtualHardware::new(serial, pace, simulation, Script::none())
     }
 
     #[tokio::test(start_paused = true)]

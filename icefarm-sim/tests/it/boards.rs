@@ -106,7 +106,7 @@ async fn an_unknown_image_is_named_beside_the_known_ones() {
     let error = board.write_image(&ImageName::new("blink").unwrap()).await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "no firmware image `blink` is known to the virtual bus; known images: default, echo"
+        "no firmware image `blink` is known to the virtual bus; known images: default, echo, measure"
     );
 }
 
