@@ -80,6 +80,12 @@ impl Circuit {
         if circuit.pin == CLOCK_SLOT { Err(Refusal::ClockOnPin) } else { Ok(circuit) }
     }
 
+    /// A circuit without a bitstream.
+    #[cfg(test)]
+    pub(super) fn of(pin: Slot, latches: Vec<Latch>, lookups: Vec<Lookup>) -> Self {
+        Self { pin, latches, lookups, ..Self::still() }
+    }
+
     /// What drives a pin that is never driven.
     fn still() -> Self {
         Self {

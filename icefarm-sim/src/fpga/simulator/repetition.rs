@@ -39,7 +39,7 @@ impl<'a> Search<'a> {
     }
 
     fn keep(&mut self, simulator: &Simulator, distance: u64) {
-        self.mark = simulator.core.state().to_vec();
+        self.mark = simulator.state();
         (self.start, self.pulses) = (simulator.cycle(), simulator.pulses());
         self.distance = distance;
     }
@@ -54,8 +54,7 @@ impl<'a> Search<'a> {
             self.limits.check(simulator, self.window)?;
             let left = self.distance - (simulator.cycle() - self.start);
             let cycles = left.min(end - simulator.cycle());
-            simulator.advance(cycles, Some(&self.mark), CHUNK)?;
-            if simulator.core.state() == self.mark {
+            if simulator.advance(cycles, Some(&self.mark), CHUNK)? {
                 return Ok(Some(Period {
                     cycles: simulator.cycle() - self.start,
                     pulses: simulator.pulses() - self.pulses,
