@@ -30,6 +30,7 @@ impl Default for ControlConfig {
         let mut sockets = HubConfig::default();
         // Sockets of control only acknowledge; circuits go to workers.
         sockets.max_message = 1 << 20;
+        sockets.memory = 64 << 20;
         // Their pongs renew leases of a minute, well before these are warned about.
         sockets.ping = Duration::from_secs(10);
         Self {

@@ -21,6 +21,10 @@ pub struct WorkerConfig {
     pub lease: LeaseConfig,
     /// How the worker keeps in touch with control.
     pub link: LinkConfig,
+    /// How many bytes of memory everything may take that clients have sent and that is not done
+    /// with, files of circuits above all: 512 MiB. Whoever sends more is answered `overloaded`,
+    /// and those who hold no board here get a quarter of it at most.
+    pub memory: usize,
     /// Host names under which the worker may be reached, beside addresses and `localhost`.
     pub allowed_hosts: Vec<String>,
     /// What stopping all states may take before the worker ends without waiting for them: 20 s.
@@ -33,6 +37,7 @@ impl Default for WorkerConfig {
             board: BoardConfig::default(),
             lease: LeaseConfig::default(),
             link: LinkConfig::default(),
+            memory: 512 << 20,
             allowed_hosts: Vec::new(),
             shutdown: Duration::from_secs(20),
         }
@@ -101,6 +106,9 @@ pub struct LeaseConfig {
     pub linger: Duration,
     /// How many commands may wait at one board: 256. One more is answered `overloaded`.
     pub commands: usize,
+    /// How many bytes these commands may take in memory: 128 MiB. One more is answered
+    /// `overloaded`, unless it is the only one.
+    pub command_bytes: usize,
 }
 
 impl Default for LeaseConfig {
@@ -113,6 +121,7 @@ impl Default for LeaseConfig {
             stall: Duration::from_secs(30),
             linger: Duration::from_secs(600),
             commands: 256,
+            command_bytes: 128 << 20,
         }
     }
 }

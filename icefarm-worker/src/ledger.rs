@@ -3,7 +3,7 @@
 
 use icefarm_core::Serial;
 use icefarm_core::wire::{BoardReport, BoardsReport};
-use icefarm_core::{Incarnation, WorkerName};
+use icefarm_core::{ClientName, Incarnation, WorkerName};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
@@ -70,6 +70,13 @@ impl Ledger {
     pub(crate) fn get(&self, serial: &Serial) -> Option<BoardReport> {
         let entries = self.lock();
         entries.get(serial).filter(|entry| entry.listed).map(|entry| entry.report.clone())
+    }
+
+    /// Whether the client holds any board of the worker.
+    pub(crate) fn holds_any(&self, client: &ClientName) -> bool {
+        let leases =
+            |entry: &Entry| entry.report.lease.as_ref().is_some_and(|l| l.client == *client);
+        self.lock().values().any(leases)
     }
 
     /// Everything that the worker has.

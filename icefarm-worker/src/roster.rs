@@ -1,9 +1,10 @@
 //! Which boards there are: every board of every bus gets a supervisor.
 
 use crate::actor::{Actor, BoardHandle, Shared};
+use crate::lease::check_holder;
 use futures::StreamExt;
 use icefarm_core::wire::{ErrorCode, ErrorDetail};
-use icefarm_core::{Bus, Serial};
+use icefarm_core::{Bus, ClientName, Serial};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -51,10 +52,18 @@ impl Roster {
     pub(crate) fn get(&self, serial: &Serial) -> Result<BoardHandle, ErrorDetail> {
         let listed = self.shared.ledger.get(serial).is_some();
         let handle = self.lock().handles.get(serial).filter(|_| listed).cloned();
-        handle.ok_or_else(|| {
-            let message = format!("this worker has no board {serial}");
-            ErrorDetail::new(ErrorCode::UnknownSerial, message)
-        })
+        handle.ok_or_else(|| unknown(serial))
+    }
+
+    /// Whether the client may command the board, by its last report.
+    pub(crate) fn admit(&self, client: &ClientName, serial: &Serial) -> Result<(), ErrorDetail> {
+        let report = self.shared.ledger.get(serial).ok_or_else(|| unknown(serial))?;
+        check_holder(report.lease.as_ref().map(|lease| &lease.client), client)
+    }
+
+    /// Whether the client holds any board of this worker.
+    pub(crate) fn serves(&self, client: &ClientName) -> bool {
+        self.shared.ledger.holds_any(client)
     }
 
     /// Ends all leases and their states, and gives them so long.
@@ -76,4 +85,9 @@ impl Roster {
     fn lock(&self) -> MutexGuard<'_, Boards> {
         self.boards.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn unknown(serial: &Serial) -> ErrorDetail {
+    let message = format!("this worker has no board {serial}");
+    ErrorDetail::new(ErrorCode::UnknownSerial, message)
 }

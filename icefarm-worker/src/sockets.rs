@@ -4,9 +4,9 @@ use crate::lease::EventSink;
 use crate::roster::Roster;
 use futures::FutureExt;
 use futures::future::{BoxFuture, join_all, ready};
-use icefarm_core::ClientName;
-use icefarm_core::wire::{ClientFrame, ServerFrame};
-use icefarm_net::{Answer, Caller, Hub, SocketRequest, SocketService, ws};
+use icefarm_core::wire::{ClientFrame, ErrorDetail, ServerFrame};
+use icefarm_core::{ClientName, Serial};
+use icefarm_net::{Answer, Caller, Hub, SocketRequest, SocketService, heft, ws};
 use std::sync::Arc;
 use warp::Filter;
 use warp::filters::BoxedFilter;
@@ -29,17 +29,26 @@ impl SocketService for Boards {
     /// which the client sent them.
     fn command(&self, caller: &Caller, frame: ClientFrame) -> BoxFuture<'static, Vec<Answer>> {
         let ClientFrame { serials, event, contents, .. } = frame;
+        let (bytes, contents) = (heft(&contents), Arc::new(contents));
         let answers: Vec<BoxFuture<'static, Answer>> = serials
             .into_iter()
             .map(|serial| match self.roster.get(&serial) {
                 Ok(board) => board
-                    .command(&caller.client, event.clone(), contents.clone())
+                    .command(&caller.client, event.clone(), contents.clone(), bytes)
                     .map(|result| (serial, result))
                     .boxed(),
                 Err(error) => ready((serial, Err(error))).boxed(),
             })
             .collect();
         join_all(answers).boxed()
+    }
+
+    fn admit(&self, caller: &Caller, serial: &Serial) -> Result<(), ErrorDetail> {
+        self.roster.admit(&caller.client, serial)
+    }
+
+    fn is_guest(&self, caller: &Caller) -> bool {
+        !self.roster.serves(&caller.client)
     }
 
     fn opened(&self, caller: &Caller) {

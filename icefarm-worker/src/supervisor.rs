@@ -139,6 +139,7 @@ impl Supervisor {
         event: String,
         contents: Object,
     ) -> impl Future<Output = Result<Value, ErrorDetail>> + Send + use<> {
-        self.board.command(client, event, contents)
+        let bytes = icefarm_net::heft(&contents);
+        self.board.command(client, event, contents.into(), bytes)
     }
 }

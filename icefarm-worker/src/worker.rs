@@ -114,7 +114,9 @@ impl Worker {
         let heard = Heard::new();
         let ids = self.ids;
         let epoch = move || Epoch::from(ids());
-        let hub = Hub::new(HubConfig::default(), Arc::new(MemoryJournal::new(epoch)));
+        let mut sockets_config = HubConfig::default();
+        sockets_config.memory = self.config.memory;
+        let hub = Hub::new(sockets_config, Arc::new(MemoryJournal::new(epoch)));
         let shared = Arc::new(Shared {
             worker: self.name.clone(),
             config: self.config.clone(),

@@ -2,7 +2,7 @@
 
 use super::Actor;
 use super::handle::Request;
-use crate::lease::{Taken, Urgent};
+use crate::lease::{QueueLimits, Taken, Urgent};
 use icefarm_core::wire::{ErrorCode, ErrorDetail, Event, ReserveBoard, ServerFrame, events};
 use icefarm_core::{BuildError, ClientName, LeaseId};
 use tokio::time::Instant;
@@ -82,8 +82,9 @@ impl Actor {
                 ErrorDetail::new(code, error.to_string())
             })?;
         }
-        let bound = self.shared.config.lease.commands;
-        let taken = self.tenancy.reserve(terms, Instant::now(), bound)?;
+        let config = &self.shared.config.lease;
+        let limits = QueueLimits { commands: config.commands, bytes: config.command_bytes };
+        let taken = self.tenancy.reserve(terms, Instant::now(), limits)?;
         if taken == Taken::New {
             tracing::info!(serial = %self.serial, %lease, %client, %kind, "lease taken");
         }

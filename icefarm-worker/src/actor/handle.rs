@@ -4,6 +4,7 @@ use crate::lease::Command;
 use icefarm_core::wire::{EndBoard, ErrorCode, ErrorDetail, ExtendBoard, ReserveBoard};
 use icefarm_core::{ClientName, Object, Serial, Value};
 use std::future::Future;
+use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 /// Where the outcome of a request goes.
@@ -63,15 +64,17 @@ impl BoardHandle {
     }
 
     /// Puts a command into the board's queue before it returns: commands are done in the order of
-    /// these calls, however their answers are awaited.
+    /// these calls, however their answers are awaited. `bytes` is what the contents take in memory.
     pub(crate) fn command(
         &self,
         client: &ClientName,
         event: String,
-        contents: Object,
+        contents: Arc<Object>,
+        bytes: usize,
     ) -> impl Future<Output = Result<Value, ErrorDetail>> + Send + use<> {
         let (answer, answered) = oneshot::channel();
-        let command = Request::Command(client.clone(), Command { event, contents, answer });
+        let command = Command { event, contents, bytes, answer };
+        let command = Request::Command(client.clone(), command);
         let sent = self.mailbox.try_send(command).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => ErrorDetail::new(
                 ErrorCode::Overloaded,

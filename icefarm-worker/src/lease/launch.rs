@@ -3,9 +3,10 @@
 use super::Fence;
 use super::contain::contain;
 use super::host::{Ask, EventSink, LeaseHost};
+use super::queue::Queued;
 use super::state_task::{Note, StateTask};
 use super::tasks::{Pulse, Tasks};
-use super::tenancy::{Command, Urgent};
+use super::tenancy::Urgent;
 use crate::LeaseConfig;
 use crate::board::ResidueLedger;
 use futures::future::{AbortHandle, Abortable};
@@ -63,7 +64,7 @@ pub(crate) struct Launch {
     pub(crate) limits: LeaseConfig,
     pub(crate) info: DeviceInfo,
     pub(crate) args: Object,
-    pub(crate) commands: mpsc::Receiver<Command>,
+    pub(crate) commands: mpsc::Receiver<Queued>,
 }
 
 /// The supervisor's end of a state.

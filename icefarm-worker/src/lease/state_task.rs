@@ -3,8 +3,9 @@
 
 use super::contain::{contain, contain_call};
 use super::host::LeaseHost;
+use super::queue::{Command, Queued};
 use super::tasks::Tasks;
-use super::tenancy::{Command, Urgent};
+use super::tenancy::Urgent;
 use crate::LeaseConfig;
 use crate::board::explain;
 use icefarm_core::wire::{ErrorCode, ErrorDetail};
@@ -49,7 +50,7 @@ pub(crate) struct StateTask {
     pub(crate) urgent: mpsc::UnboundedReceiver<Urgent>,
     pub(crate) switches: mpsc::UnboundedReceiver<NextState>,
     pub(crate) inbox: mpsc::UnboundedReceiver<Message>,
-    pub(crate) commands: mpsc::Receiver<Command>,
+    pub(crate) commands: mpsc::Receiver<Queued>,
     pub(crate) tasks: Tasks,
 }
 
@@ -141,8 +142,10 @@ impl StateTask {
         }
     }
 
-    async fn command(&mut self, state: &mut Running, command: Command) -> Result<(), End> {
-        let Command { event, contents, answer } = command;
+    async fn command(&mut self, state: &mut Running, queued: Queued) -> Result<(), End> {
+        let Queued { command: Command { event, contents, answer, .. }, place: _place } = queued;
+        // The others have it next.
+        let contents = Arc::unwrap_or_clone(contents);
         let registry = self.registry.clone();
         let call = async { registry.call(state.as_any_mut(), &event, contents).await };
         let called = self.guard(&event, self.limits.hook, call).await;

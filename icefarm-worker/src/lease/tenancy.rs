@@ -1,21 +1,14 @@
 //! Whose board it is: the decisions about leases and fencing tokens, apart from everything that
 //! takes time.
 
+use super::queue::{Command, Commands, QueueLimits};
 use icefarm_core::wire::{
     EndedLease, ErrorCode, ErrorDetail, LeasePhase, LeaseReport, ReserveBoard,
 };
-use icefarm_core::{ClientName, LeaseId, Object, Value};
+use icefarm_core::{ClientName, LeaseId, Value};
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
-
-/// A command of the lease's holder.
-#[derive(Debug)]
-pub(crate) struct Command {
-    pub(crate) event: String,
-    pub(crate) contents: Object,
-    pub(crate) answer: oneshot::Sender<Result<Value, ErrorDetail>>,
-}
 
 /// What a state is told apart from commands, before any command that waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,45 +16,6 @@ pub(crate) enum Urgent {
     Reboot,
     Added(icefarm_core::Face),
     Removed,
-}
-
-/// Commands that wait for the state. They wait from the moment that the lease is taken, so that
-/// nobody is refused who is a little early.
-#[derive(Debug)]
-pub(crate) struct Commands {
-    sender: mpsc::Sender<Command>,
-    receiver: Option<mpsc::Receiver<Command>>,
-}
-
-impl Commands {
-    pub(crate) fn new(bound: usize) -> Self {
-        let (sender, receiver) = mpsc::channel(bound.max(1));
-        Self { sender, receiver: Some(receiver) }
-    }
-
-    /// The state's end, once.
-    pub(crate) fn take(&mut self) -> mpsc::Receiver<Command> {
-        self.receiver.take().unwrap_or_else(|| mpsc::channel(1).1)
-    }
-
-    pub(crate) fn push(&self, command: Command) {
-        let (code, command) = match self.sender.try_send(command) {
-            Ok(()) => return,
-            Err(mpsc::error::TrySendError::Full(command)) => (ErrorCode::Overloaded, command),
-            Err(mpsc::error::TrySendError::Closed(command)) => (ErrorCode::NotReserved, command),
-        };
-        let message = match code {
-            ErrorCode::Overloaded => {
-                format!(
-                    "{} commands wait at this board; send more later",
-                    self.sender.max_capacity()
-                )
-            }
-            _ => "the lease is over".to_owned(),
-        };
-        // Whoever asked may be gone.
-        let _ = command.answer.send(Err(ErrorDetail::new(code, message)));
-    }
 }
 
 /// Why a lease is not served any longer.
@@ -88,12 +42,12 @@ pub(crate) struct Tenant {
 }
 
 impl Tenant {
-    fn new(terms: ReserveBoard, now: Instant, bound: usize) -> Self {
+    fn new(terms: ReserveBoard, now: Instant, limits: QueueLimits) -> Self {
         Self {
             ends: now + Duration::from_millis(terms.expires_in_ms),
             phase: LeasePhase::Initializing,
             over: None,
-            commands: Commands::new(bound),
+            commands: Commands::new(limits),
             answer: None,
             terms,
         }
@@ -161,7 +115,7 @@ impl Tenancy {
         &mut self,
         terms: ReserveBoard,
         now: Instant,
-        bound: usize,
+        limits: QueueLimits,
     ) -> Result<Taken, ErrorDetail> {
         if let Some(tenant) = self.living_mut().filter(|tenant| tenant.is(terms.lease)) {
             tenant.renew(terms.lease_rev, terms.expires_in_ms, now);
@@ -171,7 +125,7 @@ impl Tenancy {
             return Err(self.stale(terms.lease));
         }
         self.supersede(terms.lease);
-        self.next = Some(Tenant::new(terms, now, bound));
+        self.next = Some(Tenant::new(terms, now, limits));
         Ok(Taken::New)
     }
 
@@ -237,19 +191,12 @@ impl Tenancy {
 
     /// Takes a command for the lease that `client` holds.
     pub(crate) fn command(&self, client: &ClientName, command: Command) {
-        let code = match self.living() {
-            Some(tenant) if tenant.terms.client == *client => {
-                tenant.commands.push(command);
-                return;
-            }
-            Some(_) => ErrorCode::NotHolder,
-            None => ErrorCode::NotReserved,
-        };
-        let message = match code {
-            ErrorCode::NotHolder => format!("the board is not leased to `{client}`"),
-            _ => "nobody holds a lease on this board; reserve it at control".to_owned(),
-        };
-        let _ = command.answer.send(Err(ErrorDetail::new(code, message)));
+        let tenant = self.living();
+        match (tenant, check_holder(tenant.map(|tenant| &tenant.terms.client), client)) {
+            (Some(tenant), Ok(())) => tenant.commands.push(command),
+            // Whoever asked may be gone.
+            (_, refused) => drop(command.answer.send(refused.map(|()| Value::Null))),
+        }
     }
 
     /// What control is told: the lease, and the one that failed.
@@ -292,12 +239,30 @@ impl Tenancy {
     }
 }
 
+/// Whether the one who holds the board, if anybody does, is `client`.
+pub(crate) fn check_holder(
+    holder: Option<&ClientName>,
+    client: &ClientName,
+) -> Result<(), ErrorDetail> {
+    let (code, message) = match holder {
+        Some(holder) if holder == client => return Ok(()),
+        Some(_) => (ErrorCode::NotHolder, format!("the board is not leased to `{client}`")),
+        None => {
+            let message = "nobody holds a lease on this board; reserve it at control";
+            (ErrorCode::NotReserved, message.to_owned())
+        }
+    };
+    Err(ErrorDetail::new(code, message))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use icefarm_core::{Kind, Serial};
+    use icefarm_core::{Kind, Object, Serial};
     use proptest::prelude::*;
     use std::collections::BTreeSet;
+
+    const LIMITS: QueueLimits = QueueLimits { commands: 4, bytes: 1000 };
 
     fn terms(lease: u64, rev: u64) -> ReserveBoard {
         ReserveBoard {
@@ -313,7 +278,7 @@ mod tests {
     }
 
     fn take(tenancy: &mut Tenancy, lease: u64) -> Result<Taken, ErrorCode> {
-        let taken = tenancy.reserve(terms(lease, 1), Instant::now(), 4);
+        let taken = tenancy.reserve(terms(lease, 1), Instant::now(), LIMITS);
         taken.map_err(|error| error.code)
     }
 
@@ -357,7 +322,7 @@ mod tests {
         tenancy.vacate();
         let ended = EndedLease { lease: LeaseId(3), reason: "broke".to_owned() };
         assert_eq!(tenancy.report(), (None, Some(ended)));
-        let stale = tenancy.reserve(terms(3, 1), Instant::now(), 4).unwrap_err();
+        let stale = tenancy.reserve(terms(3, 1), Instant::now(), LIMITS).unwrap_err();
         assert_eq!(stale.message, "lease 3 is over here; the latest is 3: broke");
         tenancy.end(LeaseId(3)).unwrap();
         assert_eq!(tenancy.report(), (None, None));
@@ -414,7 +379,7 @@ mod tests {
                 let before: Vec<u64> = (1..8).filter(|n| serves(&tenancy, *n)).collect();
                 match step {
                     Step::Reserve(lease) => {
-                        let _ = tenancy.reserve(terms(lease, lease), Instant::now(), 1);
+                        let _ = tenancy.reserve(terms(lease, lease), Instant::now(), LIMITS);
                     }
                     Step::Extend(lease) => {
                         let _ = tenancy.extend(LeaseId(lease), 9, 1, Instant::now());

@@ -2,6 +2,7 @@
 //! in memory and on paused time.
 #![allow(clippy::unwrap_used, reason = "a test may stop where it fails")]
 
+mod burden;
 mod bus;
 mod device;
 mod farm;
