@@ -3,6 +3,7 @@
 use crate::config::ControlConfig;
 use crate::fleet::{Fleet, Manners};
 use crate::ledger::{Desk, Ledger, LedgerError, Outlet, Trims};
+use crate::live::Gallery;
 use crate::machine::Command;
 use crate::routes::{Context, routes};
 use crate::sockets::{Post, Sockets, Streams};
@@ -206,10 +207,12 @@ impl Control {
             timeout: self.config.worker_timeout,
         };
         let fleet = Arc::new(Fleet::new(ledger.clone(), self.http, manners));
+        let gallery = Arc::new(Gallery::new(ledger.clone()));
         let context = Arc::new(Context {
             ledger: ledger.clone(),
             fleet: fleet.clone(),
             hub: hub.clone(),
+            gallery: gallery.clone(),
             sockets: Arc::new(Sockets::new(ledger.clone())),
             ids: self.ids,
             heartbeat: self.config.heartbeat,
@@ -220,10 +223,12 @@ impl Control {
             shutdown.await;
             // Sockets end first, or the server would wait for them.
             hub.close();
+            gallery.close();
         };
         tokio::select! {
             () = serve(listener, service, self.config.serve, ending) => {}
             () = fleet.run() => {}
+            () = gallery.run() => {}
             () = tell_time(&ledger) => {}
             () = sweep(&hub, &ledger) => {}
         }

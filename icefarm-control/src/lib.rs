@@ -20,7 +20,11 @@
 //! | `/reserve`, `/reserveserials` | reserve boards: all that are asked for, or none |
 //! | `/extend`, `/extendall`, `/end`, `/endall` | keep boards for longer, give them back |
 //! | `/reboot`, `/delete` | go on to the boards' workers |
-//! | `/v1/boards`, `/v1/leases`, `/v1/workers` | the farm in detail |
+//! | `/v1/status`, `/v1/boards`, `/v1/leases`, `/v1/workers` | the farm in detail |
+//! | `/v1/boards/SERIAL` | why a board is where it is |
+//! | `/v1/events` | what happened, and what happens |
+//! | `/v1/live` | the farm over a websocket, as it changes |
+//! | `/v1/boards/SERIAL/end`, `/reboot`, `/delete`, `/v1/workers/NAME/forget` | for operators |
 //! | `/`, `/ws` | the panel, and the websocket of clients |
 //! | `/healthz`, `/readyz`, `/version` | how the server is, and which |
 //! | `/worker/register`, `/worker/boards` | for workers |
@@ -37,6 +41,7 @@ mod config;
 mod control;
 mod fleet;
 mod ledger;
+mod live;
 pub mod machine;
 mod routes;
 mod sockets;

@@ -38,7 +38,7 @@ pub(crate) struct Wanted {
 
 impl Chronicle {
     /// The journal as it was loaded.
-    pub(super) fn new(epoch: Epoch, entries: Vec<JournalEntry>, standings: Standings) -> Self {
+    pub(crate) fn new(epoch: Epoch, entries: Vec<JournalEntry>, standings: Standings) -> Self {
         let last = entries.last().map_or(0, |entry| entry.seq);
         let entries = entries.into_iter().map(Arc::new).collect();
         let kept = Kept { entries, standings: Arc::new(standings) };
@@ -50,7 +50,7 @@ impl Chronicle {
     }
 
     /// Takes entries that were written down, and logs them.
-    pub(super) fn add(&self, entries: Vec<JournalEntry>) {
+    pub(crate) fn add(&self, entries: Vec<JournalEntry>) {
         let Some(last) = entries.last().map(|entry| entry.seq) else { return };
         let mut kept = self.lock();
         for entry in entries {

@@ -63,7 +63,7 @@ impl LedgerError {
 
 /// Whether the ledger writes.
 #[derive(Debug, Clone)]
-enum Health {
+pub(crate) enum Health {
     Well,
     Failing(Arc<StoreError>),
 }
@@ -224,6 +224,11 @@ impl Ledger {
     /// The farm, for who wants to be told of every change.
     pub(crate) fn watch(&self) -> watch::Receiver<Arc<Farm>> {
         self.farm.clone()
+    }
+
+    /// Whether the ledger writes, for who wants to be told when that changes.
+    pub(crate) fn watch_health(&self) -> watch::Receiver<Health> {
+        self.health.clone()
     }
 
     /// What happened last.

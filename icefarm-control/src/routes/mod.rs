@@ -5,6 +5,7 @@ mod boards;
 mod clients;
 mod details;
 mod events;
+mod live;
 mod panel;
 mod permit;
 mod workers;
@@ -12,6 +13,7 @@ mod workers;
 use crate::control::Ids;
 use crate::fleet::Fleet;
 use crate::ledger::{Ledger, LedgerError};
+use crate::live::Gallery;
 use crate::machine::{Answer, Command};
 use crate::sockets::Sockets;
 use icefarm_core::wire::{ErrorCode, ErrorDetail, PROTOCOL};
@@ -30,6 +32,7 @@ pub(crate) struct Context {
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) fleet: Arc<Fleet>,
     pub(crate) hub: Hub,
+    pub(crate) gallery: Arc<Gallery>,
     pub(crate) sockets: Arc<Sockets>,
     pub(crate) ids: Ids,
     pub(crate) heartbeat: Duration,
@@ -48,6 +51,7 @@ pub(crate) fn routes(context: Arc<Context>) -> BoxedFilter<(Response,)> {
     let boards = boards::routes(&context);
     let workers = workers::routes(&context);
     let details = details::routes(&context);
+    let live = live::routes(&context);
     let actions = actions::routes(&context);
     let panel = panel::routes(&context);
     let (hub, sockets) = (context.hub.clone(), context.sockets.clone());
@@ -55,8 +59,9 @@ pub(crate) fn routes(context: Arc<Context>) -> BoxedFilter<(Response,)> {
         ws().map(move |request: SocketRequest| hub.accept(request, sockets.clone())).boxed();
     let health = health(&context);
     let calls = clients.or(boards).unify().or(workers).unify().or(actions).unify().boxed();
-    let views = socket.or(panel).unify().or(details).unify().or(health).unify().boxed();
-    calls.or(views).unify().boxed()
+    let views = socket.or(panel).unify().or(live).unify().boxed();
+    let facts = details.or(health).unify().boxed();
+    calls.or(views).unify().or(facts).unify().boxed()
 }
 
 fn health(context: &Arc<Context>) -> BoxedFilter<(Response,)> {

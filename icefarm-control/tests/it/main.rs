@@ -7,6 +7,7 @@ mod details;
 mod events;
 mod farm;
 mod http;
+mod live;
 mod network;
 mod operator;
 mod restart;
