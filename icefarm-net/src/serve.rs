@@ -44,6 +44,9 @@ pub struct ServeOptions {
     /// How long a client may take to send a request's head. A connection without a request ends
     /// after the same time. 30 s unless changed.
     pub header_timeout: Duration,
+    /// How long a client may take nothing of what is written to it, websockets included, before
+    /// its connection is cut. 60 s unless changed.
+    pub write_timeout: Duration,
     /// How long requests that are being answered may go on when the server ends. 10 s unless
     /// changed.
     pub shutdown_grace: Duration,
@@ -55,6 +58,7 @@ impl Default for ServeOptions {
             guard: Guard::default(),
             max_connections: 1024,
             header_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(60),
             shutdown_grace: Duration::from_secs(10),
         }
     }
@@ -111,7 +115,8 @@ pub async fn serve<L, S, B>(
         if let Ok(place) = places.clone().try_acquire_owned() {
             full = false;
             let answering = Answering { service: service.clone(), options: options.clone(), peer };
-            connections.spawn(answering.run(Held::new(io, place), closing.subscribe()));
+            let held = Held::new(io, options.write_timeout, place);
+            connections.spawn(answering.run(held, closing.subscribe()));
             continue;
         }
         if !std::mem::replace(&mut full, true) {

@@ -163,8 +163,12 @@ impl Listener for Told {
 }
 
 fn told(errors: impl Into<VecDeque<io::Error>>) -> mpsc::Sender<DuplexStream> {
+    telling("hello".to_owned(), errors)
+}
+
+fn telling(text: String, errors: impl Into<VecDeque<io::Error>>) -> mpsc::Sender<DuplexStream> {
     let (connect, connections) = mpsc::channel(1);
-    let service = warp::service(warp::Filter::map(warp::any(), || "hello"));
+    let service = warp::service(warp::Filter::map(warp::any(), move || text.clone()));
     let listener = Told(errors.into(), connections);
     tokio::spawn(serve(listener, service, ServeOptions::default(), std::future::pending()));
     connect
@@ -196,4 +200,27 @@ async fn a_connection_that_says_nothing_is_ended() {
         assert!(before.elapsed() >= Duration::from_secs(29), "{:?}", before.elapsed());
         assert!(before.elapsed() <= Duration::from_secs(31), "{:?}", before.elapsed());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_never_reads_its_answer_is_cut_and_who_reads_slowly_is_not() {
+    let connect = telling("x".repeat(10_000), []);
+    let (mut deaf, theirs) = tokio::io::duplex(1000);
+    connect.send(theirs).await.unwrap();
+    deaf.write_all(&request("GET", "/", "", "")).await.unwrap();
+    let (mut slow, theirs) = tokio::io::duplex(1000);
+    connect.send(theirs).await.unwrap();
+    slow.write_all(&request("GET", "/", "", "")).await.unwrap();
+    let (mut got, mut piece) = (0, [0; 500]);
+    loop {
+        tokio::time::sleep(Duration::from_secs(50)).await;
+        match slow.read(&mut piece).await.unwrap() {
+            0 => break,
+            count => got += count,
+        }
+    }
+    assert!(got > 10_000, "{got}");
+    let mut bytes = Vec::new();
+    deaf.read_to_end(&mut bytes).await.unwrap();
+    assert_eq!(bytes.len(), 1000, "nothing was written after the first bytes");
 }
