@@ -117,6 +117,10 @@ impl SocketService for Sockets {
         Box::pin(async { answers })
     }
 
+    fn is_guest(&self, client: &ClientName) -> bool {
+        !self.ledger.farm().leases.values().any(|lease| lease.client == *client)
+    }
+
     fn opened(&self, caller: &Caller) {
         self.renew(caller);
     }

@@ -47,8 +47,8 @@ impl SocketService for Boards {
         self.roster.admit(&caller.client, serial)
     }
 
-    fn is_guest(&self, caller: &Caller) -> bool {
-        !self.roster.serves(&caller.client)
+    fn is_guest(&self, client: &ClientName) -> bool {
+        !self.roster.serves(client)
     }
 
     fn opened(&self, caller: &Caller) {

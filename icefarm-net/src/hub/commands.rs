@@ -52,9 +52,9 @@ struct Running {
 impl Commands {
     /// Whose memory the caller's messages take.
     pub(super) fn lender(&self) -> impl Fn() -> Arc<Memory> + Send + Sync + use<> {
-        let (service, caller) = (self.service.clone(), self.caller.clone());
+        let (service, client) = (self.service.clone(), self.caller.client.clone());
         let (memory, guests) = (self.memory.clone(), self.guests.clone());
-        move || if service.is_guest(&caller) { guests.clone() } else { memory.clone() }
+        move || if service.is_guest(&client) { guests.clone() } else { memory.clone() }
     }
 
     /// Hands a command, whose files are still packed, to the service, and sees to it that its

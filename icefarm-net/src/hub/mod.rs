@@ -49,8 +49,9 @@ pub struct HubConfig {
     /// them. What does not fit is answered `overloaded`, and a socket whose message does not fit
     /// while it arrives is closed with code 1013. 512 MiB unless changed.
     pub memory: usize,
-    /// How many event streams there may be. A socket for one more is answered `overloaded`. 4096
-    /// unless changed.
+    /// How many event streams there may be. A socket for one more takes the place of a
+    /// [guest](SocketService::is_guest) who has no socket and for whom nothing waits; if there is
+    /// none it is answered `overloaded`, unless it is no guest itself. 4096 unless changed.
     pub max_clients: usize,
     /// How many commands of a subscriber may run at a time. One more is answered `overloaded`.
     /// 256 unless changed.
@@ -182,6 +183,11 @@ impl Stream {
         self.sockets.is_empty() && self.outbox.is_idle()
     }
 
+    /// Whether nobody is there and nothing waits.
+    fn is_empty(&self) -> bool {
+        self.sockets.is_empty() && self.outbox.is_empty()
+    }
+
     fn wake(&self) {
         for socket in self.sockets.values() {
             socket.outgoing.wake();
@@ -299,7 +305,7 @@ impl Hub {
     /// `unavailable` after [`Hub::close`], `overloaded` beyond [`HubConfig::max_clients`].
     pub fn accept(&self, request: SocketRequest, service: Arc<dyn SocketService>) -> Response {
         let asked = request.into_inner().and_then(|asked| {
-            self.inner.admits(&asked.query.client)?;
+            self.inner.admits(&asked.query.client, &*service)?;
             Ok(asked)
         });
         let asked = match asked {
@@ -387,7 +393,7 @@ impl Inner {
     }
 
     /// Whether a socket of this client may come.
-    fn admits(&self, client: &ClientName) -> Result<(), ApiError> {
+    fn admits(&self, client: &ClientName, service: &dyn SocketService) -> Result<(), ApiError> {
         let is_full = |state: &State| {
             !state.streams.contains_key(client) && state.streams.len() >= self.config.max_clients
         };
@@ -400,13 +406,32 @@ impl Inner {
         }
         if full {
             self.sweep();
-            if is_full(&self.lock()) {
+            while is_full(&self.lock()) && self.evict_guest(service) {}
+            if is_full(&self.lock()) && service.is_guest(client) {
                 let limit = self.config.max_clients;
                 let message = format!("{limit} clients are here, which is this server's limit");
                 return Err(ApiError::new(ErrorCode::Overloaded, message));
             }
         }
         Ok(())
+    }
+
+    /// Forgets a guest who has no socket and for whom nothing waits. All that this guest loses is
+    /// the answers to commands that it may repeat.
+    fn evict_guest(&self, service: &dyn SocketService) -> bool {
+        let empty: Vec<ClientName> = {
+            let state = self.lock();
+            let empty = state.streams.iter().filter(|(_, stream)| stream.is_empty());
+            empty.map(|(client, _)| client.clone()).collect()
+        };
+        // The service is asked without the lock, which it may need.
+        let Some(guest) = empty.into_iter().find(|client| service.is_guest(client)) else {
+            return false;
+        };
+        let mut state = self.lock();
+        // Something may have come for it meanwhile.
+        let still = state.streams.get(&guest).is_some_and(Stream::is_empty);
+        still && state.streams.remove(&guest).is_some()
     }
 
     fn attach(

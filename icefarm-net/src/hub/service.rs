@@ -45,11 +45,13 @@ pub trait SocketService: Send + Sync + 'static {
         Ok(())
     }
 
-    /// Whether the caller has no business here as yet. All such callers share a quarter of
-    /// [`HubConfig::memory`](crate::HubConfig::memory), so that they take nothing from the others.
-    fn is_guest(&self, caller: &Caller) -> bool {
-        let _ = caller;
-        false
+    /// Whether the client holds nothing here. All such clients share a quarter of
+    /// [`HubConfig::memory`](crate::HubConfig::memory), and only they are bounded by
+    /// [`HubConfig::max_clients`](crate::HubConfig::max_clients), so that they take nothing from
+    /// the others. Everybody is one unless changed.
+    fn is_guest(&self, client: &ClientName) -> bool {
+        let _ = client;
+        true
     }
 
     /// A socket was opened. Nothing was sent to it yet.

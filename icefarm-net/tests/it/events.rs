@@ -1,6 +1,6 @@
 //! Event streams over sockets: numbers, resuming, several sockets of one name.
 
-use crate::farm::{BINARY, CLOSE, client, farm, results};
+use crate::farm::{BINARY, CLOSE, RawSocket, client, farm, results};
 use icefarm_core::ClientName;
 use icefarm_core::wire::{Event, ServerFrame};
 use icefarm_net::HubConfig;
@@ -228,11 +228,40 @@ async fn the_number_of_clients_is_bounded() {
     let _socket = farm.plain().await;
     farm.logged("opened tester").await;
     let _second = farm.plain().await;
-    assert_eq!(refusal(&farm, "other").await, (429, "overloaded".to_owned()));
+    assert_eq!(refusal(&farm, "stranger").await, (429, "overloaded".to_owned()));
     // The server's own events are not bounded by it.
     farm.hub.publish(&ClientName::new("third").unwrap(), results(1));
     farm.hub.close();
     assert_eq!(refusal(&farm, "tester").await, (503, "unavailable".to_owned()));
+}
+
+#[tokio::test]
+async fn names_that_hold_nothing_lock_nobody_out() {
+    let mut config = HubConfig::default();
+    config.max_clients = 3;
+    let farm = farm(config);
+    let connect = async |client: &str| {
+        let dialled = farm.dial().await;
+        RawSocket::open(dialled, &format!("/ws?client_id={client}&v=1&sub=s")).await
+    };
+    // Many names, each gone at once.
+    for n in 0..20 {
+        drop(connect(&format!("stranger{n}")).await);
+        farm.logged(&format!("closed stranger{n}")).await;
+    }
+    // Those who are here, for whom something waits, or who hold a board, stay.
+    let _here = connect("stranger-here").await;
+    farm.logged("opened stranger-here").await;
+    farm.hub.publish(&ClientName::new("stranger-awaited").unwrap(), results(1));
+    drop(connect("tester").await);
+    farm.logged("closed tester").await;
+    assert_eq!(refusal(&farm, "stranger-late").await, (429, "overloaded".to_owned()));
+    // Who holds a board is never locked out.
+    let mut holder = connect("holder").await;
+    holder.json().await;
+    let mut awaited = connect("stranger-awaited").await;
+    awaited.json().await;
+    assert_eq!(awaited.json().await["seq"], 1);
 }
 
 async fn refusal(farm: &crate::farm::Farm, client: &str) -> (u16, String) {
