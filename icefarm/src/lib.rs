@@ -29,6 +29,8 @@ pub mod config;
 #[cfg(feature = "control")]
 mod control;
 mod exit;
+#[cfg(feature = "worker")]
+pub mod faults;
 #[cfg(any(feature = "control", feature = "worker"))]
 mod role;
 #[cfg(any(feature = "control", feature = "worker"))]

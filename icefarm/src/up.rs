@@ -14,6 +14,7 @@ use std::process::ExitCode;
 Examples:
   icefarm up --boards 4
   icefarm up --boards 50 --sim-speed 20      boards that run twenty times faster than real ones
+  icefarm up --sim-faults faults.toml        boards that fail as the file says
   icefarm up --db farm.sqlite                keep reservations over restarts")]
 pub(crate) struct UpArgs {
     /// How many virtual boards.
@@ -36,6 +37,10 @@ pub(crate) struct UpArgs {
     /// How many times faster than real time the boards run. What they count stays the same.
     #[arg(long, env = "ICEFARM_SIM_SPEED", value_name = "FACTOR", default_value_t = 1.0)]
     pub(crate) sim_speed: f64,
+
+    /// What goes wrong with the boards, as this TOML file says; `icefarm help worker` tells more.
+    #[arg(long, env = "ICEFARM_SIM_FAULTS", value_name = "FILE")]
+    pub(crate) sim_faults: Option<PathBuf>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +83,7 @@ fn run(args: &UpArgs) -> Result<(), Fault> {
             sim: args.boards,
             sim_serial: Vec::new(),
             sim_speed: args.sim_speed,
+            sim_faults: args.sim_faults.clone(),
             server: ServerArgs::default(),
         })?;
 

@@ -1,12 +1,15 @@
 //! `icefarm worker`.
 
+use crate::faults::{FaultFile, FaultFileError};
 use crate::serve::{self, ServeError, ServerArgs};
 use crate::{exit, role};
 use clap::Args;
 use icefarm_core::{Registry, RegistryError, Serial, WorkerName};
-use icefarm_sim::VirtualBus;
+use icefarm_sim::{SimError, VirtualBus, VirtualBusBuilder};
 use icefarm_worker::{Worker, WorkerConfig, WorkerError};
+use std::io::Write;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -15,7 +18,30 @@ use std::sync::Arc;
 Examples:
   icefarm worker --sim 4                                 four virtual boards
   icefarm worker --control http://127.0.0.1:8080 --name bench-2 --listen 127.0.0.1:8082 --sim 2
-  icefarm worker --sim-serial \"example pico2ice serial\"  a virtual board of that serial")]
+  icefarm worker --sim-serial \"example pico2ice serial\"  a virtual board of that serial
+  icefarm worker --sim 4 --sim-faults faults.toml        boards that fail as the file says
+
+A file of faults is TOML, for example:
+  seed = 7                # what chance is made of
+
+  [[fault]]               # one measurement in ten ends with the plug pulled for 3 s
+  what = \"unplug\"         # or hang, stall, garbage, slow-link, refuse-image, corrupt-image,
+                          # wrong-answer
+  when = \"circuit\"        # or power, bootloader, flash, start, transfer, answer, time
+  delay_seconds = 0.5
+  chance = 0.1
+  lasts_seconds = 3
+
+  [[fault]]               # from its 20th answer on the first board tells 5 pulses too many
+  what = \"wrong-answer\"   # such readings are marked as `falsified`
+  off_by = 5
+  after = 19
+  boards = [0]
+
+Further keys: boards (places from 0, serials), firmware, after, nth, times, chance, delay_seconds;
+unplug: lasts_seconds; garbage: bytes; slow-link: bytes_per_second, lasts_seconds; wrong-answer:
+off_by; flash: at_percent; transfer: at_bytes; time: at_seconds, every_seconds. Seconds are the
+boards': --sim-speed 10 makes them ten times shorter.")]
 pub(crate) struct WorkerArgs {
     /// The address to listen on; port 0 takes a free one.
     #[arg(
@@ -62,6 +88,10 @@ pub(crate) struct WorkerArgs {
     #[arg(long, env = "ICEFARM_SIM_SPEED", value_name = "FACTOR", default_value_t = 1.0)]
     pub(crate) sim_speed: f64,
 
+    /// What goes wrong with the virtual boards, as this TOML file says; see below.
+    #[arg(long, env = "ICEFARM_SIM_FAULTS", value_name = "FILE")]
+    pub(crate) sim_faults: Option<PathBuf>,
+
     #[command(flatten)]
     pub(crate) server: ServerArgs,
 }
@@ -77,7 +107,9 @@ pub(crate) enum Fault {
     #[error(transparent)]
     Name(#[from] icefarm_core::NameError),
     #[error(transparent)]
-    Sim(#[from] icefarm_sim::SimError),
+    Sim(#[from] SimError),
+    #[error(transparent)]
+    Faults(#[from] FaultFileError),
     #[error(
         "this worker has no boards: say --sim N for virtual ones (boards on USB are not supported \
          by this version)"
@@ -136,10 +168,32 @@ pub(crate) fn build(args: &WorkerArgs) -> Result<Worker, Fault> {
         .name(name)
         .control(args.control.as_str())
         .registry(Registry::collect()?)
-        .bus(Arc::new(bus.build()?))
+        .bus(Arc::new(faulty(bus, args.sim_faults.as_deref())?))
         .config(config);
     if let Some(url) = &args.advertise {
         worker = worker.advertise(url.as_str());
     }
     Ok(worker.build()?)
+}
+
+/// The bus, with boards that fail as the file says.
+fn faulty(bus: VirtualBusBuilder, path: Option<&Path>) -> Result<VirtualBus, Fault> {
+    let Some(path) = path else { return Ok(bus.build()?) };
+    let file = FaultFile::read(path)?;
+    let built = bus.faults(file.plan().clone()).build();
+    let bus = built.map_err(|error| file.explain(error).map_or_else(Fault::from, Fault::from))?;
+    let mut warning = format!(
+        "warning: the virtual boards fail as {} says, on purpose: {} faults\n",
+        path.display(),
+        file.plan().faults().len()
+    );
+    if file.plan().falsifies() {
+        warning.push_str(
+            "warning: WRONG FIGURES: boards of this worker will tell what they did not measure; \
+             such readings are marked as `falsified`, but old clients do not see the mark\n",
+        );
+    }
+    // There is nobody left to warn if stderr is closed.
+    let _ = std::io::stderr().lock().write_all(warning.as_bytes());
+    Ok(bus)
 }
