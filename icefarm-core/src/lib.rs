@@ -76,6 +76,10 @@ pub use registry::{KindInfo, Registry, RegistryBuilder, RegistryError};
 pub use state::{BuildError, DynState, IntoState, Message, State, StateError};
 pub use value::{Object, Value, ValueError, to_value};
 
+/// A value written as JSON, for arguments and events: `json!({"data": 7})`. It is `serde_json`'s,
+/// whose values convert to [`Value`].
+pub use serde_json::json;
+
 /// What the macros expand to. Not part of the public interface.
 #[doc(hidden)]
 pub mod __private {

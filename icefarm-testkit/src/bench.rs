@@ -6,10 +6,11 @@ use icefarm_core::blocking::Inline;
 use icefarm_core::wire::{BoardReport, BoardStatus, ReserveBoard};
 use icefarm_core::{
     ClientName, Kind, LeaseId, Object, Registered, Registry, Serial, SteadyClock, Timestamp, Value,
-    WorkerName,
+    WorkerName, to_value,
 };
 use icefarm_sim::{VirtualBoard, VirtualBus, VirtualBusBuilder};
 use icefarm_worker::{Supervision, Supervisor, WorkerConfig};
+use serde::Serialize;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -120,7 +121,7 @@ impl TestBench {
     /// did not start; [`TestError::NotAvailable`] if the board is not there.
     pub async fn reserve<S: Registered>(
         &self,
-        args: impl Into<Value>,
+        args: impl Serialize,
     ) -> Result<TestBoard, TestError> {
         let type_name = S::REGISTRATION.type_name();
         let kind = S::REGISTRATION.kind().ok_or(TestError::NotReservable { type_name })?;
@@ -134,9 +135,9 @@ impl TestBench {
     pub async fn reserve_kind(
         &self,
         kind: &str,
-        args: impl Into<Value>,
+        args: impl Serialize,
     ) -> Result<TestBoard, TestError> {
-        let args = object("the arguments", args.into())?;
+        let args = object("the arguments", args)?;
         let kind = Kind::new(kind)?;
         self.available().await?;
         let lease = LeaseId(self.shared.leases.fetch_add(1, Ordering::Relaxed) + 1);
@@ -292,8 +293,9 @@ impl TestBenchBuilder {
 }
 
 /// Nothing counts as an empty object.
-pub(crate) fn object(what: &'static str, value: Value) -> Result<Object, TestError> {
-    match value {
+pub(crate) fn object(what: &'static str, value: impl Serialize) -> Result<Object, TestError> {
+    let unsendable = |source| TestError::Unsendable { what, source };
+    match to_value(&value).map_err(unsendable)? {
         Value::Object(object) => Ok(object),
         Value::Null => Ok(Object::new()),
         other => Err(TestError::NotAnObject { what, is: format!("{other:?}") }),

@@ -5,8 +5,9 @@ use crate::log::Log;
 use crate::{TestBench, TestError, TestEvent};
 use futures::Stream;
 use icefarm_core::wire::{BoardReport, events};
-use icefarm_core::{LeaseId, Registered, Serial, Value};
+use icefarm_core::{Board, LeaseId, Registered, Serial, Value};
 use icefarm_sim::VirtualBoard;
+use serde::Serialize;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,7 +40,7 @@ impl TestBoard {
     /// # Errors
     /// [`TestError::Refused`] if the arguments do not fit; [`TestError::LeaseFailed`] if the state
     /// did not start.
-    pub async fn reserve<S: Registered>(args: impl Into<Value>) -> Result<Self, TestError> {
+    pub async fn reserve<S: Registered>(args: impl Serialize) -> Result<Self, TestError> {
         TestBench::builder().plug()?.reserve::<S>(args).await
     }
 
@@ -47,11 +48,12 @@ impl TestBoard {
     ///
     /// # Errors
     /// As [`Self::reserve`].
-    pub async fn reserve_kind(kind: &str, args: impl Into<Value>) -> Result<Self, TestError> {
+    pub async fn reserve_kind(kind: &str, args: impl Serialize) -> Result<Self, TestError> {
         TestBench::builder().plug()?.reserve_kind(kind, args).await
     }
 
-    /// Sends a command and waits for its answer. It is in the board's queue once the future was
+    /// Sends a command and waits for its answer. The contents are anything that serde writes as an
+    /// object, as in a client. The command is in the board's queue once the future was
     /// polled; commands are done in that order.
     ///
     /// # Errors
@@ -60,9 +62,9 @@ impl TestBoard {
     pub async fn command(
         &self,
         command: &str,
-        contents: impl Into<Value>,
+        contents: impl Serialize,
     ) -> Result<Value, TestError> {
-        let contents = object("the contents of a command", contents.into())?;
+        let contents = object("the contents of a command", contents)?;
         let client = self.bench.client();
         let answer = self.bench.supervisor().command(client, command.to_owned(), contents);
         match timeout(self.bench.patience(), answer).await {
@@ -142,6 +144,26 @@ impl TestBoard {
     pub async fn reboot(&self) -> Result<(), TestError> {
         self.bench.supervisor().reboot().await?;
         self.initialized().await
+    }
+
+    /// Pulls the board's plug, puts it in again, and waits until the board is back on the bus. The
+    /// state hears of both, by [`removed`](icefarm_core::State::removed) and
+    /// [`added`](icefarm_core::State::added), before the next command.
+    ///
+    /// # Errors
+    /// [`TestError::TimedOut`] if the board does not come back.
+    pub async fn replug(&self) -> Result<(), TestError> {
+        let board = self.virtual_board();
+        let mut presence = board.presence();
+        let moved = async {
+            board.unplug();
+            // The sender lives in the board.
+            let _ = presence.wait_for(|now| now.face.is_none()).await;
+            board.plug();
+            let _ = presence.wait_for(|now| now.face.is_some()).await;
+        };
+        let late = |_| self.timed_out("the board that was plugged in again".to_owned());
+        timeout(self.bench.patience(), moved).await.map_err(late)
     }
 
     pub(crate) async fn initialized(&self) -> Result<(), TestError> {

@@ -1,7 +1,7 @@
 //! Why a test cannot go on.
 
 use icefarm_core::wire::{BoardStatus, ErrorCode, ErrorDetail};
-use icefarm_core::{NameError, RegistryError};
+use icefarm_core::{NameError, RegistryError, ValueError};
 use icefarm_sim::SimError;
 use std::fmt;
 use std::time::Duration;
@@ -72,6 +72,14 @@ pub enum TestError {
         what: &'static str,
         /// What it is.
         is: String,
+    },
+    /// The arguments or contents cannot travel.
+    #[error("{what} cannot be sent: {source}")]
+    Unsendable {
+        /// What was given.
+        what: &'static str,
+        /// What is wrong with it.
+        source: ValueError,
     },
     /// A text is no serial, kind, or name.
     #[error(transparent)]

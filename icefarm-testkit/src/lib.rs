@@ -98,4 +98,4 @@ pub use bench::{TestBench, TestBenchBuilder};
 pub use board::TestBoard;
 pub use error::TestError;
 pub use event::TestEvent;
-pub use serde_json::json;
+pub use icefarm_core::json;

@@ -116,9 +116,8 @@ async fn an_exit_must_end() -> Result<(), TestError> {
 #[tokio::test(start_paused = true)]
 async fn a_board_can_be_pulled_and_rebooted() -> Result<(), TestError> {
     let board = TestBoard::reserve::<Tester>(()).await?;
-    board.virtual_board().unplug();
+    board.replug().await?;
     board.event("removed").await?;
-    board.virtual_board().plug();
     assert_eq!(board.event("added").await?["face"], "application");
     board.command("ask", json!({"data": "A"})).await?;
 
