@@ -3,6 +3,7 @@
 use crate::{complain, config, exit};
 use clap::{Args, Command};
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Parses the command line of a program that is only `icefarm ROLE`.
@@ -17,6 +18,12 @@ pub(crate) fn parse<A: Args>(role: &'static str, about: &'static str) -> Result<
                 "Take defaults from the section of this TOML file that is named after the role",
             ),
         );
+    // Examples are of this program, under its own name.
+    let program = args.first().and_then(|path| Path::new(path).file_stem()?.to_str());
+    if let (Some(program), Some(help)) = (program, command.get_after_help()) {
+        let help = help.to_string().replace(&format!("icefarm {role}"), program);
+        command = command.after_help(help);
+    }
     if let Some(path) = config::requested(&args) {
         command = config::apply_to_role(command, role, &path).map_err(|error| {
             complain(&error.to_string());
