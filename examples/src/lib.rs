@@ -1,13 +1,7 @@
-//! A state of one's own, as a crate that a worker takes in with `use icefarm_examples as _;`.
+//! What the examples have in common: that the README's own are compiled, so that they stay true.
 #![deny(missing_docs)]
 
-icefarm_core::plugin!();
-
-mod example_state;
-
-pub use example_state::ExampleState;
-
-/// The examples of the README, which are compiled so that they stay true.
+/// The examples of the README.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;

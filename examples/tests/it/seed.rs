@@ -1,10 +1,10 @@
 //! The two JSON samples of the communication protocol, byte for byte, through a websocket client
 //! that knows nothing of this project.
 
+use custom_state as _;
 use futures::{SinkExt, StreamExt};
 use icefarm_control::Control;
 use icefarm_core::{Registry, Serial, WorkerName};
-use icefarm_examples as _;
 use icefarm_sim::VirtualBus;
 use icefarm_worker::Worker;
 use serde_json::{Value, json};
