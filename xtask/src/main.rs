@@ -5,6 +5,7 @@
 mod chipdb;
 mod circuits;
 mod mutants;
+mod random;
 mod suite;
 mod verilator;
 
@@ -21,6 +22,7 @@ const COMMANDS: &[Command] = &[
     ("chipdb", "condense IceStorm's chip database to icefarm-sim/data/up5k.zst", chipdb::run),
     ("circuits", "compare the circuits of examples/circuits with Verilator", circuits::run),
     ("mutants", "simulate mutants of a circuit and compare some with Verilator", mutants::run),
+    ("random", "build random circuits and compare them with Verilog simulation", random::run),
 ];
 
 fn main() -> ExitCode {

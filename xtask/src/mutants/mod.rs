@@ -5,7 +5,7 @@
 //! refused. Some of those that are simulated are compared with Verilator, by way of IceStorm's
 //! `icebox_vlog`, which knows nothing of this simulator.
 
-mod random;
+pub(crate) mod random;
 
 use crate::Result;
 use crate::verilator::{self, Named};

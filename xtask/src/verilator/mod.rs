@@ -1,7 +1,7 @@
 //! Compares this simulator with Verilator, which reads what IceStorm's `icebox_vlog` makes of a
 //! bitstream and knows nothing of us.
 
-mod tools;
+pub(crate) mod tools;
 mod verilog;
 
 use crate::Result;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 /// Runs a program to its end and gives what it wrote to its standard output.
-pub(super) fn run(
+pub(crate) fn run(
     program: &str,
     package: &str,
     folder: &Path,

@@ -115,7 +115,7 @@ impl Trace<'_> {
     }
 
     /// The way from a pad to a global net.
-    pub(super) fn to_global(&mut self, pad: Pad) -> Id {
+    pub(super) fn global_from_pad(&mut self, pad: Pad) -> Id {
         if self.routing.bit(pad.tile, ICEGATE.0, ICEGATE.1) {
             return self.registered(pad, "latched by Icegate");
         }

@@ -199,7 +199,7 @@ impl Trace<'_> {
                 // These have no pad on the UP5K (IceStorm, ultraplus.html).
                 4 => self.blocked(hard_block(HardBlock::HighOscillator, pad.tile)),
                 5 => self.blocked(hard_block(HardBlock::LowOscillator, pad.tile)),
-                _ => self.to_global(pad),
+                _ => self.global_from_pad(pad),
             },
         }
     }
