@@ -6,7 +6,6 @@ mod builder;
 mod circuits;
 mod clocking;
 mod faults;
-mod faults;
 mod files;
 mod pads;
 mod parser;
