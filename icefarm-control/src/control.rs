@@ -2,9 +2,9 @@
 
 use crate::config::ControlConfig;
 use crate::fleet::{Fleet, Manners};
-use crate::ledger::{Desk, Ledger, LedgerError, Outlet, Trims};
+use crate::ledger::{Desk, Ledger, Outlet, Trims};
 use crate::live::Gallery;
-use crate::machine::Command;
+use crate::pacer::tell_time;
 use crate::routes::{Context, routes};
 use crate::sockets::{Post, Sockets, Streams};
 use crate::store::{SqliteStore, Store, StoreError};
@@ -15,13 +15,11 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{MissedTickBehavior, interval};
 use warp::Filter;
 
 /// How often what is out of date is put away.
 const SWEEP: Duration = Duration::from_secs(5);
-/// The pause before time is told again to a ledger that could not write.
-const RETRY: Duration = Duration::from_secs(1);
 
 /// Why a control server cannot be built or run.
 #[derive(Debug, thiserror::Error)]
@@ -236,30 +234,6 @@ impl Control {
         tracing::info!("the ledger is closed");
         Ok(())
     }
-}
-
-/// Tells the farm that time has passed, whenever that means something.
-async fn tell_time(ledger: &Ledger) {
-    let mut farm = ledger.watch();
-    loop {
-        let next = farm.borrow_and_update().next_tick();
-        let due = async {
-            match next {
-                Some(next) => sleep(next.since(ledger.now())).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            changed = farm.changed() => if changed.is_err() { break },
-            () = due => match ledger.submit(Command::Tick).await {
-                Ok(_) | Err(LedgerError::Refused(_)) => {}
-                Err(LedgerError::Failed(_)) => sleep(RETRY).await,
-                Err(LedgerError::Closed) => break,
-            },
-        }
-    }
-    // The server goes on, and tells whoever asks that the ledger has ended.
-    std::future::pending().await
 }
 
 /// Puts away what is out of date.

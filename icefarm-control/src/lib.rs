@@ -43,6 +43,7 @@ mod fleet;
 mod ledger;
 mod live;
 pub mod machine;
+mod pacer;
 mod routes;
 mod sockets;
 pub mod store;

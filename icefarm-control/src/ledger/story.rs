@@ -70,7 +70,7 @@ pub(super) fn of_change(farm: &Farm, change: &Change) -> Option<JournalEntry> {
             let text = format!("worker {worker} is lost: it has not answered for too long");
             warning(of_worker(What::WorkerLost, worker, text))
         }
-        Change::WorkerFound { .. } => return None,
+        Change::Woke { .. } | Change::WorkerFound { .. } => return None,
         Change::WorkerForgotten { worker } => {
             let text = format!("worker {worker} is forgotten, and not expected back");
             of_worker(What::WorkerForgotten, worker, text)

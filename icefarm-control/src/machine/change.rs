@@ -9,6 +9,11 @@ use std::sync::Arc;
 /// One change of the farm.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
+    /// Control goes on after it stood still. Not stored.
+    Woke {
+        /// When.
+        at: Timestamp,
+    },
     /// A worker is new, or has started again, or has another address.
     WorkerRegistered(Arc<Worker>),
     /// A worker answered a heartbeat. Not stored.
@@ -116,7 +121,8 @@ impl Change {
     pub fn is_stored(&self) -> bool {
         !matches!(
             self,
-            Self::WorkerHeard { .. }
+            Self::Woke { .. }
+                | Self::WorkerHeard { .. }
                 | Self::WorkerSilent { .. }
                 | Self::ClaimsRefused { .. }
                 | Self::BoardMissing { .. }

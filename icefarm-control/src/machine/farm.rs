@@ -21,6 +21,9 @@ pub struct Farm {
     pub rules: Rules,
     /// When control started.
     pub started: Timestamp,
+    /// Since when control has been at work without standing still: from here on it has been able
+    /// to hear of clients and workers. Not stored.
+    pub awake: Timestamp,
     /// The workers that have registered.
     pub workers: BTreeMap<WorkerName, Arc<Worker>>,
     /// The boards that workers have reported.
@@ -204,6 +207,7 @@ impl Farm {
         Self {
             rules,
             started,
+            awake: started,
             workers: BTreeMap::new(),
             boards: BTreeMap::new(),
             leases: BTreeMap::new(),
@@ -216,6 +220,7 @@ impl Farm {
     /// Makes a change. Changes come from [`decide`](super::decide), in its order.
     pub fn apply(&mut self, change: &Change) {
         match change {
+            Change::Woke { at } => self.awake = *at,
             Change::WorkerRegistered(worker) => {
                 self.workers.insert(worker.name.clone(), Arc::clone(worker));
             }
@@ -293,6 +298,7 @@ impl Farm {
     #[must_use]
     pub fn as_stored(&self) -> Self {
         let mut farm = self.clone();
+        farm.awake = farm.started;
         for worker in farm.workers.values_mut().map(Arc::make_mut) {
             if worker.contact != Contact::Lost {
                 worker.contact = Contact::Awaited;

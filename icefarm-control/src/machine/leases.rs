@@ -107,14 +107,14 @@ pub(super) fn fail(
 
 /// When leases may expire at all.
 fn grace_over(farm: &Farm) -> Timestamp {
-    farm.started.after(farm.rules.startup_grace)
+    farm.awake.after(farm.rules.startup_grace)
 }
 
 /// When a lease wants a tick.
 pub(super) fn due(farm: &Farm, lease: &Lease) -> Timestamp {
     let end = lease.expires.max(grace_over(farm));
     // A lease that is past its end and lives on by grace is not warned about any more.
-    if lease.warned || lease.expires <= farm.started { end } else { end.min(lease.warn_at()) }
+    if lease.warned || lease.expires <= farm.awake { end } else { end.min(lease.warn_at()) }
 }
 
 pub(super) fn tick(draft: &mut Draft<'_>) {
@@ -123,7 +123,7 @@ pub(super) fn tick(draft: &mut Draft<'_>) {
     for lease in leases {
         if lease.expires.max(grace_over(draft.farm())) <= now {
             draft.end_lease(&lease.serial, EndReason::Expired);
-        } else if !lease.warned && lease.warn_at() <= now && lease.expires > draft.farm().started {
+        } else if !lease.warned && lease.warn_at() <= now && lease.expires > draft.farm().awake {
             draft.warn(&lease);
         }
     }

@@ -29,6 +29,8 @@ mod operator_tests;
 mod properties;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod wake_tests;
 
 pub use change::{Change, EndReason};
 pub(crate) use farm::millis;
@@ -49,8 +51,8 @@ pub struct Rules {
     pub default_ttl: Duration,
     /// The longest time to live that a client gets; longer ones are cut.
     pub max_ttl: Option<Duration>,
-    /// No lease expires, and no name of a worker is taken over, so soon after control started:
-    /// clients and workers may not have found back to it yet.
+    /// No lease expires, and no name of a worker is taken over, so soon after control started, or
+    /// went on after it stood still: clients and workers may not have found back to it yet.
     pub startup_grace: Duration,
     /// A worker that has been silent for so long is lost, and its leases are ended.
     pub lost_after: Duration,
@@ -170,6 +172,9 @@ pub enum Command {
         /// The worker.
         worker: WorkerName,
     },
+    /// Control stood still for a while, and heard of nobody meanwhile: it was stopped, or the
+    /// machine was suspended. Told before the [`Command::Tick`] that is late.
+    Wake,
     /// Time has passed.
     Tick,
 }
@@ -255,6 +260,10 @@ pub fn decide(farm: &Farm, command: Command, now: Timestamp) -> Result<Decision,
         }
         Command::DeleteBoard { serial } => workers::delete_board(&mut draft, &serial),
         Command::ForgetWorker { worker } => workers::forget(&mut draft, &worker),
+        Command::Wake => {
+            workers::wake(&mut draft);
+            Ok(Answer::Done)
+        }
         Command::Tick => {
             leases::tick(&mut draft);
             workers::tick(&mut draft);

@@ -133,6 +133,7 @@ fn command() -> impl Strategy<Value = Command> {
         1 => serials().prop_map(|serials| Command::Revoke { serials, lease: None }),
         1 => name(&WORKERS).prop_map(|name| Command::ForgetWorker { worker: name.parse().unwrap() }),
         1 => name(&SERIALS).prop_map(|name| Command::DeleteBoard { serial: serial(name) }),
+        1 => Just(Command::Wake),
         3 => Just(Command::Tick),
     ]
 }
@@ -257,8 +258,10 @@ proptest! {
                 Step::Restart => {
                     farm = farm.as_stored();
                     farm.started = now;
+                    farm.awake = now;
                     replayed = replayed.as_stored();
                     replayed.started = now;
+                    replayed.awake = now;
                     continue;
                 }
             };

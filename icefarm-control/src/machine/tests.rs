@@ -264,6 +264,7 @@ fn a_restart_of_control_costs_nobody_a_board() {
     let back = START.after(Duration::from_secs(10_000));
     lab.farm = lab.farm.as_stored();
     lab.farm.started = back;
+    lab.farm.awake = lab.farm.started;
     lab.now = back;
     assert!(lab.available().is_empty());
     assert!(told(&lab.wait(0)).is_empty());

@@ -90,7 +90,7 @@ fn forget_reports(draft: &mut Draft<'_>, worker: &WorkerName) {
 fn is_alive(farm: &Farm, worker: &Worker, now: Timestamp) -> bool {
     match worker.contact {
         Contact::Reachable => true,
-        Contact::Awaited => now < farm.started.after(farm.rules.startup_grace),
+        Contact::Awaited => now < farm.awake.after(farm.rules.startup_grace),
         Contact::Unreachable | Contact::Lost => false,
     }
 }
@@ -290,6 +290,13 @@ fn take(draft: &mut Draft<'_>, worker: &WorkerName, report: BoardReport) -> bool
     true
 }
 
+/// Control stood still, as in a machine that was suspended: who was to be heard of meanwhile has
+/// the time again that there is after a start.
+pub(super) fn wake(draft: &mut Draft<'_>) {
+    let at = draft.now;
+    draft.change(Change::Woke { at });
+}
+
 fn boards_of(farm: &Farm, worker: &WorkerName) -> Vec<Arc<Board>> {
     farm.boards.values().filter(|board| board.worker == *worker).cloned().collect()
 }
@@ -301,8 +308,8 @@ fn major(version: &str) -> &str {
 /// When a worker wants a tick.
 pub(super) fn due(farm: &Farm, worker: &Worker) -> Timestamp {
     match worker.contact {
-        Contact::Lost => worker.seen.max(farm.started).after(farm.rules.forget_worker_after),
-        _ => worker.heard.unwrap_or(farm.started).after(farm.rules.lost_after),
+        Contact::Lost => worker.seen.max(farm.awake).after(farm.rules.forget_worker_after),
+        _ => worker.heard.unwrap_or(farm.started).max(farm.awake).after(farm.rules.lost_after),
     }
 }
 
@@ -311,7 +318,7 @@ pub(super) fn due(farm: &Farm, worker: &Worker) -> Timestamp {
 pub(super) fn missing_due(farm: &Farm, board: &Board) -> Option<Timestamp> {
     let worker = farm.worker_of(board)?;
     let since = board.missing.filter(|_| worker.contact != Contact::Lost)?;
-    Some(since.after(farm.rules.lost_after))
+    Some(since.max(farm.awake).after(farm.rules.lost_after))
 }
 
 pub(super) fn tick(draft: &mut Draft<'_>) {

@@ -74,6 +74,7 @@ pub(super) fn write(db: &Connection, change: &Change) -> Result<(), StoreError> 
         }
         Change::WorkerHeard { .. }
         | Change::WorkerSilent { .. }
+        | Change::Woke { .. }
         | Change::ClaimsRefused { .. }
         | Change::BoardMissing { .. } => {}
     }

@@ -131,6 +131,7 @@ fn what_was_answered_survives(mut place: impl Place) {
     let stored = load(&mut place);
     let mut expected = lab.farm.as_stored();
     expected.started = START;
+    expected.awake = START;
     assert_eq!(stored.farm, expected);
     assert!(!stored.farm.given.is_empty() && !stored.farm.requests.is_empty());
     assert_eq!((stored.farm.workers.len(), stored.farm.leases.len()), (2, 2));

@@ -140,6 +140,24 @@ async fn a_restart_of_control_costs_nobody_a_board() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn control_that_stood_still_costs_nobody_a_board() {
+    let (farm, _folder) = farm().await;
+    let worker = FakeWorker::join(&farm, "w", &["A"]).await;
+    let mut short = wish("ann", 1);
+    short["ttl_s"] = json!(60);
+    farm.post("/reserve", short).await.unwrap();
+    until(async || worker.serving("A").is_some()).await;
+    // Nobody gets a word in, as when the machine is suspended.
+    tokio::time::advance(Duration::from_secs(900)).await;
+    sleep(Duration::from_secs(55)).await;
+    assert_eq!(leases(&farm).await, 1);
+    assert_eq!(farm.post("/extendall", json!({"name": "ann"})).await.unwrap(), json!(["A"]));
+    assert!(worker.serving("A").is_some());
+    sleep(Duration::from_secs(70)).await;
+    assert_eq!(leases(&farm).await, 0, "the grace is over");
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_hanging_worker_holds_up_no_other() {
     let (farm, _folder) = farm().await;
     let slow = FakeWorker::join(&farm, "slow", &["A", "B"]).await;
