@@ -32,6 +32,7 @@ const EXPECTED: &[(&str, Option<u64>)] = &[
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
+    println!("Starting control, a worker and 4 virtual boards ..");
     let control = start_farm(4).await?;
 
     let client = Client::builder(&control).name("quickstart").connect().await?;
@@ -40,6 +41,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let reservation = client.reserve(options).await?;
     let evaluator = Evaluator::<PulseCount>::new(&client, &reservation)?;
 
+    println!("Counting the pulses of {} circuits on each board ..", EXPECTED.len());
     let mut rows = Vec::new();
     let mut outcomes = evaluator.evaluate(circuits()?, Placement::Each);
     while let Some(outcome) = outcomes.next().await {
@@ -92,10 +94,15 @@ async fn start_farm(boards: usize) -> Result<String, Box<dyn Error>> {
 /// ones are.
 async fn wait_for_boards(client: &Client, boards: u64) -> Result<(), Box<dyn Error>> {
     let mut events = client.events();
-    while client.available().await? < boards {
+    println!("The boards are flashed and tested, at the pace of real ones: some 5 s ..");
+    loop {
+        let available = client.available().await?;
+        if available >= boards {
+            println!("{available} boards are available.");
+            return Ok(());
+        }
         events.next().await.ok_or("the farm went away")?;
     }
-    Ok(())
 }
 
 fn circuits() -> Result<Vec<Circuit>, Box<dyn Error>> {

@@ -6,10 +6,11 @@ use crate::error::ClientError;
 use crate::hub::{Followed, Notice};
 use crate::loss::Loss;
 use crate::reservation::Reservation;
-use futures::Stream;
+use futures::{Stream, StreamExt as _};
 use icefarm_core::Serial;
 use icefarm_core::wire::{BoardDetail, GrantedBoard, LeaseDetail, WorkerDetail};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use tokio::sync::mpsc;
 
 impl Client {
     /// Works with boards that are held under this client's name already, as by `icefarm reserve`
@@ -81,7 +82,7 @@ impl Reservation {
             }
         }
         let waiting = (notices, lost, serials);
-        Box::pin(futures::stream::unfold(waiting, async |(mut notices, mut lost, mut left)| {
+        let losses = async |(mut notices, mut lost, mut left): Waiting| {
             loop {
                 if left.is_empty() {
                     return None;
@@ -96,6 +97,10 @@ impl Reservation {
                     lost.push_back((serial, loss));
                 }
             }
-        }))
+        };
+        Box::pin(futures::stream::unfold(waiting, losses).fuse())
     }
 }
+
+/// What may be lost, what is lost and was not told, and the boards that are left.
+type Waiting = (mpsc::UnboundedReceiver<Notice>, VecDeque<(Serial, Loss)>, BTreeSet<Serial>);

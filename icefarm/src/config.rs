@@ -1,9 +1,11 @@
 //! Settings by file: what a TOML file says becomes the default of the flag of the same name, so
 //! that a flag, its `ICEFARM_*` variable and the file are checked and explained alike.
 
+use clap::builder::{BoolishValueParser, TypedValueParser};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, Command};
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 /// Why the settings of a file were not taken.
@@ -47,6 +49,18 @@ pub enum ConfigError {
         key: String,
         /// All keys of the section.
         known: String,
+    },
+    /// A value is not what its flag takes.
+    #[error("{}: `{key}` in [{section}]: {reason}", path.display())]
+    InvalidValue {
+        /// The file.
+        path: PathBuf,
+        /// The section.
+        section: String,
+        /// The key.
+        key: String,
+        /// What is wrong with the value.
+        reason: String,
     },
     /// A value is a table, or something else that no flag can be.
     #[error("{}: `{key}` in [{section}] must be a text, a number, true or false, or a list of these", path.display())]
@@ -197,15 +211,86 @@ fn set_defaults(
                 known: known.iter().map(|(long, ..)| long.as_str()).collect::<Vec<_>>().join(", "),
             });
         };
+        let reads_many = *many;
         let texts = match value {
-            toml::Value::Array(list) if *many => {
+            toml::Value::Array(list) if reads_many => {
                 list.iter().map(scalar).collect::<Option<Vec<_>>>().ok_or_else(wrong)?
             }
             other => vec![scalar(other).ok_or_else(wrong)?],
         };
+        for text in &texts {
+            check(&command, id, text).map_err(|reason| ConfigError::InvalidValue {
+                path: path.to_owned(),
+                section: section.to_owned(),
+                key: key.clone(),
+                reason,
+            })?;
+        }
         command = command.mut_arg(id, |arg| arg.required(false).default_values(texts));
     }
     Ok(command)
+}
+
+/// Whether the argument `id` takes this text; else why not.
+fn check(command: &Command, id: &str, text: &str) -> Result<(), String> {
+    let Some(arg) = command.get_arguments().find(|arg| arg.get_id() == id) else { return Ok(()) };
+    if matches!(arg.get_action(), ArgAction::SetTrue | ArgAction::SetFalse) {
+        let is_bool = BoolishValueParser::new().parse_ref(command, Some(arg), OsStr::new(text));
+        return is_bool.map(drop).map_err(|_| format!("`{text}` is neither true nor false"));
+    }
+    let Some(long) = arg.get_long() else { return Ok(()) };
+    // Values are read before anything else is missed, so only a fault of this one counts.
+    let words = [command.get_name().to_owned(), format!("--{long}={text}")];
+    match command.clone().try_get_matches_from(words) {
+        Err(error) if about(&error) == Some(long) && is_value_fault(&error) => Err(fault(&error)),
+        _ => Ok(()),
+    }
+}
+
+/// The long flag that clap complains about.
+fn about(error: &clap::Error) -> Option<&str> {
+    match error.get(ContextKind::InvalidArg)? {
+        ContextValue::String(arg) => arg.strip_prefix("--")?.split([' ', '=', '[']).next(),
+        _ => None,
+    }
+}
+
+fn is_value_fault(error: &clap::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ValueValidation | ErrorKind::InvalidValue)
+}
+
+/// What clap says of a value, in one line without its advice.
+fn fault(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let line = text.lines().next().unwrap_or_default();
+    let values = text.lines().find_map(|line| line.trim().strip_prefix("[possible values:"));
+    let line = line.strip_prefix("error: ").unwrap_or(line);
+    match values {
+        Some(values) => format!("{line} ({})", values.trim_end_matches(']').trim()),
+        None => line.to_owned(),
+    }
+}
+
+/// Where a value comes from that clap complains about, if it is not from the command line.
+#[must_use]
+pub fn origin(error: &clap::Error, command: &Command, args: &[OsString]) -> Option<String> {
+    let long = about(error).filter(|_| is_value_fault(error))?;
+    let is_said = args.iter().take_while(|arg| *arg != "--").any(|arg| {
+        let said = arg.to_str().and_then(|text| text.strip_prefix("--"));
+        said.is_some_and(|said| said == long || said.split('=').next() == Some(long))
+    });
+    if is_said {
+        return None;
+    }
+    let named = |command: &Command| {
+        let arg = command.get_arguments().find(|arg| arg.get_long() == Some(long))?;
+        Some(arg.get_env()?.to_str()?.to_owned())
+    };
+    let texts = || args.iter().skip(1).filter_map(|arg| arg.to_str());
+    let sub = texts().find_map(|text| command.find_subcommand(text));
+    let variable = sub.and_then(named).or_else(|| named(command))?;
+    std::env::var_os(&variable)?;
+    Some(format!("This value comes from the variable {variable}."))
 }
 
 fn scalar(value: &toml::Value) -> Option<String> {

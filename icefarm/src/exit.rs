@@ -20,11 +20,27 @@ pub(crate) fn usage() -> ExitCode {
 pub(crate) fn incomplete() -> ExitCode {
     ExitCode::from(3)
 }
-/// The run was interrupted, as the shell counts a Ctrl-C.
+
+/// The boards that a command was to be run with could not be had, as `timeout` and `env` tell their
+/// own failures.
 #[cfg(feature = "cli")]
 #[must_use]
-pub(crate) fn interrupted() -> ExitCode {
-    ExitCode::from(130)
+pub(crate) fn no_boards() -> ExitCode {
+    ExitCode::from(125)
+}
+/// A command could not be run, or is not there, as shells count it.
+#[cfg(feature = "cli")]
+#[must_use]
+pub(crate) fn not_run(is_missing: bool) -> ExitCode {
+    ExitCode::from(if is_missing { 127 } else { 126 })
+}
+/// What a command told that ended by itself or by a signal.
+#[cfg(feature = "cli")]
+#[must_use]
+pub(crate) fn as_command(code: Option<i32>, signal: Option<i32>) -> ExitCode {
+    let status = code.or(signal.map(|number| 128 + number)).unwrap_or(125);
+    // The system keeps no more than eight bits of either.
+    ExitCode::from(u8::try_from(status & 0xff).unwrap_or(u8::MAX))
 }
 
 /// What the shell gets of a command that works or fails. The user is told why it fails.

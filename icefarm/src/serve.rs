@@ -2,6 +2,7 @@
 
 use clap::Args;
 use clap::builder::BoolishValueParser;
+use futures::FutureExt;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,7 +10,7 @@ use std::pin::pin;
 use tokio::net::TcpListener;
 
 /// What every server takes.
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(crate) struct ServerArgs {
     /// A host name under which this server may be reached, beside addresses and `localhost`; may
     /// be given several times.
@@ -65,27 +66,60 @@ pub(crate) fn announce(address: SocketAddr) {
 /// From now on Ctrl-C and SIGTERM are the program's to deal with: the future ends with the first
 /// of them. To be called within a runtime, before anybody is told that the program is there.
 pub(crate) fn signalled() -> Result<impl Future<Output = ()> + Send, ServeError> {
-    use futures::future::select;
+    Ok(stopped()?.map(drop))
+}
+
+/// As [`signalled`], with what the shell is told of a program that the signal ended.
+pub(crate) fn stopped() -> Result<impl Future<Output = u8> + Send, ServeError> {
+    use futures::future::{Either, select};
     use tokio::signal::unix::{SignalKind, signal};
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
     Ok(async move {
         let (interrupted, terminated) = (pin!(interrupt.recv()), pin!(terminate.recv()));
-        select(interrupted, terminated).await;
+        match select(interrupted, terminated).await {
+            Either::Left(_) => 130,
+            Either::Right(_) => 143,
+        }
     })
+}
+
+/// How much a program logs that is not told to log more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Level {
+    /// What somebody should look after.
+    #[cfg(feature = "cli")]
+    Warnings,
+    /// What happens, too.
+    Usual,
 }
 
 /// Where logs go, and how much of them.
 pub(crate) fn log(verbose: u8) {
+    log_at(Level::Usual, verbose);
+}
+
+/// As [`log`], from another level on.
+pub(crate) fn log_at(level: Level, verbose: u8) {
     let default = match verbose {
+        #[cfg(feature = "cli")]
+        0 if level == Level::Warnings => "warn",
         0 => "info,hyper=warn",
         1 => "debug,hyper=warn",
         _ => "trace",
     };
-    let filter = std::env::var("ICEFARM_LOG")
-        .ok()
-        .and_then(|text| tracing_subscriber::EnvFilter::try_new(text).ok())
-        .unwrap_or_else(|| tracing_subscriber::EnvFilter::new(default));
+    let asked = std::env::var("ICEFARM_LOG").ok().filter(|text| !text.is_empty());
+    let filter = asked.and_then(|text| match tracing_subscriber::EnvFilter::try_new(&text) {
+        Ok(filter) => Some(filter),
+        Err(error) => {
+            crate::complain(&format!(
+                "the variable ICEFARM_LOG, `{text}`, is passed over: {error}"
+            ));
+            None
+        }
+    });
+    let filter = filter.unwrap_or_else(|| tracing_subscriber::EnvFilter::new(default));
+    let _ = level;
     let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
     // A second call in one process keeps the first log.
     let _ = tracing_subscriber::fmt()

@@ -1,11 +1,13 @@
 //! `icefarm up`: control, a worker and virtual boards in one process.
 
+mod ready;
+
 use crate::exit;
 use crate::serve::{self, ServeError, ServerArgs};
 use crate::worker::{self, WorkerArgs};
 use clap::Args;
-use icefarm_control::{Control, ControlError};
-use std::net::{Ipv4Addr, SocketAddr};
+use icefarm_control::{Control, ControlConfig, ControlError};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -18,7 +20,7 @@ Examples:
   icefarm up --db farm.sqlite                keep reservations over restarts")]
 pub(crate) struct UpArgs {
     /// How many virtual boards.
-    #[arg(long, env = "ICEFARM_BOARDS", value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, env = "ICEFARM_SIM", value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) boards: u32,
 
     /// The address that control listens on; port 0 takes a free one.
@@ -41,6 +43,9 @@ pub(crate) struct UpArgs {
     /// What goes wrong with the boards, as this TOML file says; `icefarm help worker` tells more.
     #[arg(long, env = "ICEFARM_SIM_FAULTS", value_name = "FILE")]
     pub(crate) sim_faults: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +56,13 @@ enum Fault {
     Control(#[from] ControlError),
     #[error(transparent)]
     Worker(#[from] worker::Fault),
+    #[error("--allow-host: {0}")]
+    Host(#[from] icefarm_net::HostNameError),
+    #[error(
+        "--listen {address}: clients must be told where the worker is: name the address by which \
+         they reach this machine, as in --listen 192.168.1.5:8080 --insecure"
+    )]
+    NoAddress { address: SocketAddr },
     #[error("the runtime cannot be started: {0}")]
     Runtime(std::io::Error),
 }
@@ -65,15 +77,23 @@ fn run(args: &UpArgs) -> Result<(), Fault> {
         let address_of = |listener: &tokio::net::TcpListener, asked: SocketAddr| {
             listener.local_addr().map_err(|source| ServeError::Listen { address: asked, source })
         };
-        let control_listener = serve::listen(args.listen, false).await?;
+        if args.listen.ip().is_unspecified() {
+            return Err(Fault::NoAddress { address: args.listen });
+        }
+        let control_listener = serve::listen(args.listen, args.server.insecure).await?;
         let control_address = address_of(&control_listener, args.listen)?;
-        let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let worker_listener = serve::listen(any_port, false).await?;
+        let any_port = SocketAddr::from((args.listen.ip(), 0));
+        let worker_listener = serve::listen(any_port, args.server.insecure).await?;
+        let mut config = ControlConfig::default();
+        for host in &args.server.allow_host {
+            config.serve.guard = config.serve.guard.allow_host(host)?;
+        }
 
         let control = match &args.db {
             Some(path) => Control::builder().database(path),
             None => Control::builder().in_memory(),
         }
+        .config(config)
         .build()?;
         let worker = worker::build(&WorkerArgs {
             listen: any_port,
@@ -84,7 +104,7 @@ fn run(args: &UpArgs) -> Result<(), Fault> {
             sim_serial: Vec::new(),
             sim_speed: args.sim_speed,
             sim_faults: args.sim_faults.clone(),
-            server: ServerArgs::default(),
+            server: args.server.clone(),
         })?;
 
         let signalled = serve::signalled()?;
@@ -107,8 +127,17 @@ fn run(args: &UpArgs) -> Result<(), Fault> {
                 },
             )
         };
+        let url = format!("http://{control_address}");
         let signal = async {
-            signalled.await;
+            // Nobody is told that boards are ready on a farm that is ending.
+            let told = async {
+                ready::tell(&url, args.boards).await;
+                std::future::pending::<()>().await;
+            };
+            tokio::select! {
+                () = signalled => {}
+                () = told => {}
+            }
             stop.send_replace(true);
         };
         let (outcome, ()) = tokio::join!(

@@ -5,22 +5,21 @@ mod readings;
 
 use super::args::{EvaluateArgs, Place};
 use super::circuits::{self, CircuitFile, CircuitsError};
-use super::{client, pairs, print};
+use super::reserving::{self, NotGivenBack};
+use super::{hold, pairs, print, remark, server};
 use crate::{complain, exit, serve};
 use futures::StreamExt;
 use icefarm_client::{
     Circuit, CircuitOutcome, Client, ClientError, Evaluator, Placement, Reservation,
     ReserveOptions, Untyped,
 };
-use icefarm_core::Value;
 use icefarm_core::evaluation::Outcome;
-use icefarm_core::wire::{ErrorCode, events};
+use icefarm_core::{Serial, Value};
 use progress::Progress;
 use readings::Readings;
-use std::io::Write;
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::time::Duration;
-use tokio::time::{Instant, timeout, timeout_at};
 
 #[derive(Debug, thiserror::Error)]
 enum Fault {
@@ -28,34 +27,40 @@ enum Fault {
     Circuits(#[from] CircuitsError),
     #[error("no circuit is named: the lists are empty")]
     NoCircuits,
+    #[error(
+        "`{name}` holds some of these boards, but not {missing}: measure on those and on the \
+         others one after the other"
+    )]
+    SomeHeld { name: String, missing: String },
+    #[error("the boards are held as `{held}`, and --kind asks for `{asked}`")]
+    OtherKind { held: String, asked: String },
+    #[error("the boards are held already, with arguments of their own: leave --arg out")]
+    ArgsOfHeld,
     #[error(transparent)]
-    Pair(#[from] pairs::PairError),
+    Farm(#[from] server::Fault),
     #[error(transparent)]
-    Serve(#[from] serve::ServeError),
-    #[error("{0}; --control says where the farm is, and `icefarm up` starts one")]
-    NoFarm(#[source] ClientError),
-    #[error(transparent)]
-    Client(#[from] ClientError),
-    #[error("the runtime cannot be started: {0}")]
-    Runtime(std::io::Error),
+    Given(#[from] NotGivenBack),
 }
 
-/// How long control may take to take the boards back. Without it they are free when the leases,
-/// which nobody renews any more, have run out.
-const FAREWELL: Duration = Duration::from_secs(10);
+impl From<ClientError> for Fault {
+    fn from(error: ClientError) -> Self {
+        Self::Farm(error.into())
+    }
+}
 
 /// How a run ended that worked.
 enum End {
     AllRead,
     SomeNotRead,
-    Interrupted,
+    /// By a signal, with what the shell is told of it.
+    Interrupted(u8),
 }
 
 pub(crate) fn main(args: EvaluateArgs) -> ExitCode {
     match run(&args) {
         Ok(End::AllRead) => exit::DONE,
         Ok(End::SomeNotRead) => exit::incomplete(),
-        Ok(End::Interrupted) => exit::interrupted(),
+        Ok(End::Interrupted(status)) => ExitCode::from(status),
         Err(fault) => {
             complain(&exit::chain(&fault));
             exit::failed()
@@ -69,62 +74,114 @@ fn run(args: &EvaluateArgs) -> Result<End, Fault> {
     if circuits.is_empty() {
         return Err(Fault::NoCircuits);
     }
-    let kind_args = pairs::object(&args.args)?;
-    let runtime = tokio::runtime::Runtime::new().map_err(Fault::Runtime)?;
+    let kind_args = pairs::object(&args.kind.args).map_err(server::Fault::from)?;
+    let serials = hold::serials(&args.serial)?;
+    let runtime = tokio::runtime::Runtime::new().map_err(server::Fault::Runtime)?;
     runtime.block_on(async {
-        let signalled = serve::signalled()?;
-        let name = client::name(&args.client);
-        let client = Client::builder(&args.client.control).name(name).connect().await;
-        let client = client.map_err(|error| match error {
-            ClientError::Unreachable { .. } => Fault::NoFarm(error),
-            other => Fault::Client(other),
-        })?;
+        let signalled = serve::stopped().map_err(server::Fault::from)?;
+        let client = server::connect(&args.client).await?;
         let mut readings = Readings::default();
         let end = tokio::select! {
-            end = measure(&client, args, circuits, kind_args, &mut readings) => end,
-            () = signalled => Ok(End::Interrupted),
+            end = measure(&client, args, serials, circuits, kind_args, &mut readings) => end,
+            status = signalled => Ok(End::Interrupted(status)),
         };
         // The boards are given back whatever became of the work, and its own fault comes first.
-        let closed = timeout(FAREWELL, client.close()).await;
+        let given_back = reserving::give_back(client.close()).await;
         // What was measured is shown even if the run did not get to its end.
-        if !args.json && !readings.is_empty() {
+        if !args.output.json && !readings.is_empty() {
             print::table(&readings.table());
         }
         let end = end?;
-        let Ok(closed) = closed else {
-            tell("control does not answer; the boards are free a minute from now");
-            return Ok(end);
-        };
-        if matches!(end, End::Interrupted) {
-            tell("interrupted; the boards are given back");
+        match given_back {
+            Err(unknown @ NotGivenBack::NoAnswer) => {
+                remark(&unknown.to_string());
+                return Ok(end);
+            }
+            Err(error) => return Err(error.into()),
+            Ok(()) => {}
         }
-        closed?;
+        if matches!(end, End::Interrupted(_)) {
+            remark("interrupted; the boards are given back");
+        }
         Ok(end)
     })
+}
+
+/// The boards that the run is for: reserved for it, or those that are held already.
+async fn boards(
+    client: &Client,
+    args: &EvaluateArgs,
+    serials: Vec<Serial>,
+    kind_args: &serde_json::Map<String, serde_json::Value>,
+) -> Result<Reservation, Fault> {
+    let kind = args.kind.kind.as_str();
+    let mut options = if serials.is_empty() {
+        ReserveOptions::new(args.boards.unwrap_or(1), kind)
+    } else {
+        let held: BTreeSet<Serial> = client
+            .boards()
+            .await?
+            .into_iter()
+            .filter(|board| board.lease.as_ref().is_some_and(|held| held.client == *client.name()))
+            .map(|board| board.serial)
+            .collect();
+        let missing: Vec<&str> =
+            serials.iter().filter(|serial| !held.contains(*serial)).map(Serial::as_str).collect();
+        if missing.is_empty() {
+            return adopt(client, args, serials, kind_args).await;
+        }
+        if serials.iter().any(|serial| held.contains(serial)) {
+            let name = client.name().to_string();
+            return Err(Fault::SomeHeld { name, missing: missing.join(", ") });
+        }
+        ReserveOptions::serials(serials, kind)
+    };
+    if let Some(simulated) = args.kind.simulated {
+        options = options.simulated(simulated);
+    }
+    let wait = Duration::from_secs(args.wait.into());
+    Ok(reserving::reserve(client, options.args(kind_args), wait).await?)
+}
+
+async fn adopt(
+    client: &Client,
+    args: &EvaluateArgs,
+    serials: Vec<Serial>,
+    kind_args: &serde_json::Map<String, serde_json::Value>,
+) -> Result<Reservation, Fault> {
+    if !kind_args.is_empty() {
+        return Err(Fault::ArgsOfHeld);
+    }
+    let reservation = client.adopt(serials).await?;
+    let held = reservation.kind().as_str();
+    if args.kind_is_given && held != args.kind.kind {
+        return Err(Fault::OtherKind { held: held.to_owned(), asked: args.kind.kind.clone() });
+    }
+    Ok(reservation)
 }
 
 async fn measure(
     client: &Client,
     args: &EvaluateArgs,
+    serials: Vec<Serial>,
     circuits: Vec<CircuitFile>,
     kind_args: serde_json::Map<String, serde_json::Value>,
     readings: &mut Readings,
 ) -> Result<End, Fault> {
-    let options = ReserveOptions::new(args.boards, args.kind.as_str()).args(&kind_args);
-    let reservation = reserve(client, options, Duration::from_secs(args.wait.into())).await?;
+    let reservation = boards(client, args, serials, &kind_args).await?;
     let evaluator = Evaluator::<Untyped>::new(client, &reservation)?;
     let (placement, per_circuit) = match args.place {
-        Place::Each => (Placement::Each, args.boards as usize),
+        Place::Each => (Placement::Each, reservation.boards().len()),
         Place::Any => (Placement::Any, 1),
     };
-    let progress = Progress::new(circuits.len() * per_circuit);
+    let mut progress = Progress::new(circuits.len() * per_circuit);
     let mut all_read = true;
     let circuits = circuits.into_iter().map(|file| Circuit::new(file.name, file.bytes));
     let mut outcomes = evaluator.evaluate(circuits, placement);
     while let Some(outcome) = outcomes.next().await {
         all_read &= outcome.reading().is_some();
-        progress.step(&outcome, args.json);
-        if args.json {
+        progress.step(&outcome);
+        if args.output.json {
             print::json(&outcome);
         } else {
             readings.push(outcome);
@@ -132,42 +189,6 @@ async fn measure(
     }
     progress.finish();
     Ok(if all_read { End::AllRead } else { End::SomeNotRead })
-}
-
-/// Reserves boards. While too few are free, it tries again whenever control says that one more is.
-async fn reserve(
-    client: &Client,
-    options: ReserveOptions,
-    wait: Duration,
-) -> Result<Reservation, ClientError> {
-    let deadline = Instant::now() + wait;
-    // Before the first try: a board that becomes free right after it is not missed.
-    let mut events = client.events();
-    let mut told = false;
-    loop {
-        let refused = match client.reserve(options.clone()).await {
-            Err(error) if error.code() == Some(ErrorCode::NotEnoughDevices) => error,
-            reserved_or_failed => return reserved_or_failed,
-        };
-        if !told && !wait.is_zero() {
-            tell(&format!("{refused}; waiting up to {} s", wait.as_secs()));
-            told = true;
-        }
-        loop {
-            match timeout_at(deadline, events.next()).await {
-                Ok(Some(event)) if event.event.event == events::DEVICES_AVAILABLE => break,
-                Ok(Some(_)) => {}
-                Ok(None) | Err(_) => return Err(refused),
-            }
-        }
-    }
-}
-
-/// A remark for people, beside what the command prints.
-fn tell(text: &str) {
-    let mut err = std::io::stderr().lock();
-    // Nobody listens if stderr is closed.
-    let _ = writeln!(err, "{text}");
 }
 
 /// Why there is no reading, in one line.

@@ -6,9 +6,14 @@ use std::io::{IsTerminal, Write};
 
 /// Prints a line on stdout.
 pub(crate) fn line(text: &str) {
-    let mut out = std::io::stdout().lock();
     // `icefarm .. | head` closes stdout when it has seen enough.
-    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+    let _ = try_line(text);
+}
+
+/// Prints a line on stdout, and says whether somebody reads it: for commands without an end.
+pub(crate) fn try_line(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{text}").and_then(|()| out.flush())
 }
 
 /// Prints a value as one line of JSON.
@@ -20,9 +25,16 @@ pub(crate) fn json(value: &impl Serialize) {
     }
 }
 
-/// Prints a table on stdout, with a bold head if that is a terminal.
+/// Prints a table on stdout, with a bold head if that is a terminal. Of what is too wide for a
+/// line the end is left out, of the last column alone.
 pub(crate) fn table(table: &Table) {
-    line(table.render(is_colourful()).trim_end());
+    line(table.render(is_colourful(), width()).trim_end());
+}
+
+/// How wide lines may be: as the terminal, or as what is easily read where there is none.
+fn width() -> usize {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok();
+    size.map(|size| usize::from(size.ws_col)).filter(|width| *width > 0).unwrap_or(160)
 }
 
 fn is_colourful() -> bool {

@@ -23,7 +23,7 @@ pub(crate) fn main(args: &SimulateArgs) -> ExitCode {
         let window = Window { cycles: args.cycles, ..Window::SECOND };
         let counted = count_pulses(&circuit.bytes, window, &Limits::default());
         all_counted &= counted.is_ok();
-        if args.json {
+        if args.output.json {
             print::json(&as_json(circuit, &counted));
             continue;
         }

@@ -109,7 +109,7 @@ mod tests {
         let reading = Value::from(json!({"pulses": 2000}));
         readings.push(outcome("a.bin", Outcome::Reading { reading }));
         assert_eq!(
-            readings.table().render(false),
+            readings.table().render(false, 80),
             "circuit  board  pulses  window  remark\n\
              a.bin    SIM1     2000  1 s     simulated\n\
              b.bin    SIM1                   refused (truncated): the file is cut off\n"

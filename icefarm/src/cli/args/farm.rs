@@ -1,0 +1,74 @@
+//! Commands that look at the farm.
+
+use super::{ClientArgs, OutputArgs};
+use clap::Args;
+use clap::builder::BoolishValueParser;
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  icefarm status
+  icefarm status --json            one object: status, workers, leases")]
+pub(crate) struct StatusArgs {
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  icefarm devices                  every board with its status, kind and holder
+  icefarm devices --available      only the serials that can be reserved, one on a line
+  icefarm devices --json           one JSON object per board and line")]
+pub(crate) struct DevicesArgs {
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+    /// Print only the serials of boards that can be reserved now.
+    #[arg(long, env = "ICEFARM_AVAILABLE", value_parser = BoolishValueParser::new())]
+    pub(crate) available: bool,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  icefarm board SIM0123456789ABC
+  icefarm board SIM0123456789ABC --json")]
+pub(crate) struct BoardArgs {
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+    /// The board.
+    #[arg(value_name = "SERIAL")]
+    pub(crate) serial: String,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  icefarm events                   the last events, the newest at the end
+  icefarm events --follow          go on with what happens from now on, until Ctrl-C
+  icefarm events --board SIM0123456789ABC --limit 5
+  icefarm events --after 1200 --json | jq .text")]
+pub(crate) struct EventsArgs {
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+    /// Go on with what happens from now on. Control may be restarted meanwhile.
+    #[arg(short, long, env = "ICEFARM_FOLLOW", value_parser = BoolishValueParser::new())]
+    pub(crate) follow: bool,
+    /// How many of the last events, 1 to 1000. None of them with `--follow --limit 0`.
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=1000))]
+    pub(crate) limit: u32,
+    /// Instead of the last events all that are kept after this number.
+    #[arg(long, value_name = "SEQ", conflicts_with = "limit")]
+    pub(crate) after: Option<u64>,
+    /// Only what is about this board.
+    #[arg(long = "board", value_name = "SERIAL")]
+    pub(crate) serial: Option<String>,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
