@@ -97,6 +97,10 @@ pub struct Provenance {
     /// Whether the board is simulated.
     #[serde(default)]
     pub simulated: Option<bool>,
+    /// Why the reading is wrong on purpose; absent from JSON if it is not. Only a simulated board
+    /// that was told to does that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub falsified: Option<String>,
 }
 
 fn one() -> u32 {
@@ -123,6 +127,7 @@ impl Provenance {
             ended: None,
             window_us: None,
             simulated: None,
+            falsified: None,
         }
     }
 }

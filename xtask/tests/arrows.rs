@@ -50,11 +50,15 @@ fn the_layers_depend_as_drawn() {
 }
 
 #[test]
-fn a_state_needs_core_alone() {
-    let state = "icefarm-state-pulse-count";
-    check(state, &[], &["icefarm-core", "icefarm-macros"]);
-    check(state, &["sim"], &["icefarm-core", "icefarm-macros", "icefarm-sim"]);
-    check(state, &["client"], &["icefarm-client", "icefarm-core", "icefarm-macros", "icefarm-net"]);
+fn a_state_needs_core_and_what_states_share() {
+    let kit = "icefarm-state-kit";
+    check(kit, &[], &["icefarm-core", "icefarm-macros"]);
+    for state in ["icefarm-state-pulse-count"] {
+        check(state, &[], &["icefarm-core", "icefarm-macros", kit]);
+        check(state, &["sim"], &["icefarm-core", "icefarm-macros", "icefarm-sim", kit]);
+        let client = ["icefarm-client", "icefarm-core", "icefarm-macros", "icefarm-net", kit];
+        check(state, &["client"], &client);
+    }
 }
 
 #[test]

@@ -18,24 +18,18 @@ icefarm_core::plugin!();
 
 #[cfg(feature = "client")]
 mod client;
-mod desk;
-mod exchange;
+mod counter;
 #[cfg(feature = "sim")]
 mod firmware;
-mod link;
-mod outbox;
-mod protocol;
 mod pulses;
-mod queue;
-mod runner;
-mod settings;
 mod state;
 
 #[cfg(feature = "client")]
 pub use client::{PulseCount, PulseCountArgs, pulse_count};
+pub use counter::WINDOW_US;
 #[cfg(feature = "sim")]
 pub use firmware::PulseCountFirmware;
-pub use protocol::{BITSTREAM_BYTES, WINDOW_US};
+pub use icefarm_state_kit::BITSTREAM_BYTES;
 pub use pulses::Pulses;
 pub use state::PulseCountState;
 

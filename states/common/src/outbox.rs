@@ -1,7 +1,6 @@
 //! Outcomes on their way to the client.
 
-use crate::Pulses;
-use crate::settings::Settings;
+use crate::{Instrument, Settings};
 use icefarm_core::evaluation::{Evaluated, Outcome};
 use icefarm_core::{EvaluationId, Object, Value, to_value};
 use std::sync::Arc;
@@ -11,20 +10,23 @@ use tokio::time::Instant;
 /// end.
 const MAX_OUTCOMES: usize = 256;
 
+/// The outcomes of a batch, by its id.
+type Batch<R> = (Arc<str>, Vec<Evaluated<R>>);
+
 /// Outcomes that were not pushed yet, and when they are to be.
-#[derive(Debug)]
-pub(crate) struct Outbox {
+pub(crate) struct Outbox<I: Instrument> {
+    instrument: Arc<I>,
     settings: Settings,
-    batches: Vec<(Arc<str>, Vec<Evaluated<Pulses>>)>,
+    batches: Vec<Batch<I::Reading>>,
     oldest: Option<Instant>,
 }
 
-impl Outbox {
-    pub(crate) fn new(settings: Settings) -> Self {
-        Self { settings, batches: Vec::new(), oldest: None }
+impl<I: Instrument> Outbox<I> {
+    pub(crate) fn new(instrument: Arc<I>, settings: Settings) -> Self {
+        Self { instrument, settings, batches: Vec::new(), oldest: None }
     }
 
-    pub(crate) fn push(&mut self, batch: &Arc<str>, outcome: Evaluated<Pulses>, now: Instant) {
+    pub(crate) fn push(&mut self, batch: &Arc<str>, outcome: Evaluated<I::Reading>, now: Instant) {
         self.oldest.get_or_insert(now);
         match self.batches.iter_mut().find(|(known, _)| known == batch) {
             Some((_, outcomes)) => outcomes.push(outcome),
@@ -53,16 +55,20 @@ impl Outbox {
         self.oldest = None;
         std::mem::take(&mut self.batches)
             .into_iter()
-            .map(|(batch, outcomes)| contents(&batch, &outcomes))
+            .map(|(batch, outcomes)| contents(&*self.instrument, &batch, &outcomes))
             .collect()
     }
 }
 
-/// `results` is for old clients, which know pairs of an id and a text of digits, or null.
-fn contents(batch: &str, outcomes: &[Evaluated<Pulses>]) -> Object {
-    let result = |evaluated: &Evaluated<Pulses>| {
+/// `results` is for old clients, which know pairs of an id and a plain figure, or null.
+fn contents<I: Instrument>(
+    instrument: &I,
+    batch: &str,
+    outcomes: &[Evaluated<I::Reading>],
+) -> Object {
+    let result = |evaluated: &Evaluated<I::Reading>| {
         let figure = match &evaluated.outcome {
-            Outcome::Reading { reading } => Value::from(reading.pulses.to_string()),
+            Outcome::Reading { reading } => instrument.plain(reading),
             Outcome::Refused { .. } | Outcome::Failed { .. } => Value::Null,
         };
         Value::from(vec![Value::from(evaluated.id.as_str()), figure])
@@ -78,22 +84,23 @@ fn contents(batch: &str, outcomes: &[Evaluated<Pulses>]) -> Object {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::toy::Counter;
     use icefarm_core::Kind;
     use icefarm_core::evaluation::Provenance;
     use std::time::Duration;
 
-    fn outcome(id: &str, outcome: Outcome<Pulses>) -> Evaluated<Pulses> {
-        let provenance = Provenance::of_circuit("00", Kind::new("pulsecount").unwrap());
+    fn outcome(id: &str, outcome: Outcome<u64>) -> Evaluated<u64> {
+        let provenance = Provenance::of_circuit("00", Kind::new("counter").unwrap());
         Evaluated { id: id.into(), outcome, provenance }
     }
 
-    fn reading(id: &str) -> Evaluated<Pulses> {
-        outcome(id, Outcome::Reading { reading: Pulses { pulses: 2000 } })
+    fn reading(id: &str) -> Evaluated<u64> {
+        outcome(id, Outcome::Reading { reading: 2000 })
     }
 
-    fn outbox() -> Outbox {
+    fn outbox() -> Outbox<Counter> {
         let settings = Settings { interval: Duration::from_secs(10), remaining: 25 };
-        Outbox::new(settings)
+        Outbox::new(Arc::new(Counter), settings)
     }
 
     #[tokio::test(start_paused = true)]
@@ -139,7 +146,7 @@ mod tests {
         assert_eq!(json[1]["results"], serde_json::json!([["2", null]]));
         assert_eq!(json[0]["outcomes"][1]["id"], "3");
         assert_eq!(json[0]["outcomes"][1]["outcome"], "reading");
-        assert_eq!(json[0]["outcomes"][1]["reading"]["pulses"], 2000);
+        assert_eq!(json[0]["outcomes"][1]["reading"], 2000);
         assert_eq!(json[1]["outcomes"][0]["code"], "pll");
         assert!(!outbox.has(&"1".into()));
     }

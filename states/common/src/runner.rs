@@ -1,11 +1,10 @@
 //! The task that gives a board one circuit after the other.
 
+use crate::Instrument;
 use crate::desk::Desk;
 use crate::exchange::{Answer, Fault, explain};
 use crate::link::Link;
-use crate::protocol::WINDOW_US;
 use crate::queue::Circuit;
-use crate::{IMAGE, Pulses};
 use icefarm_core::evaluation::{Evaluated, Outcome, Provenance};
 use icefarm_core::{BoardError, Device, ImageInfo};
 use sha2::{Digest as _, Sha256};
@@ -32,33 +31,34 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(crate) struct Unrecovered(String);
 
 /// A board at work for one state, from one start to the next `reboot`.
-pub(crate) struct Runner {
+pub(crate) struct Runner<I: Instrument> {
     device: Device,
-    desk: Arc<Desk>,
+    instrument: Arc<I>,
+    desk: Arc<Desk<I>>,
     /// Which of the desk's runners this is.
     shift: u64,
     /// Notes when the board comes back without having been asked to leave.
     arrivals: watch::Receiver<u64>,
-    ready: Option<Ready>,
+    ready: Option<Ready<I>>,
 }
 
 /// A board that waits for a circuit.
-struct Ready {
-    link: Link,
+struct Ready<I> {
+    link: Link<I>,
     image: ImageInfo,
 }
 
-impl Runner {
+impl<I: Instrument> Runner<I> {
     /// A runner for a board that is not looked at yet. It takes over from the one before.
-    pub(crate) fn new(device: Device, desk: Arc<Desk>) -> Self {
+    pub(crate) fn new(device: Device, instrument: Arc<I>, desk: Arc<Desk<I>>) -> Self {
         let shift = desk.take_over();
         let arrivals = desk.arrivals();
-        Self { device, desk, shift, arrivals, ready: None }
+        Self { device, instrument, desk, shift, arrivals, ready: None }
     }
 
     /// Makes sure that the board runs the firmware and listens; one that does not is restarted.
     pub(crate) async fn prepare(&mut self) -> Result<(), Unrecovered> {
-        if let Err(error @ BoardError::UnknownImage { .. }) = self.device.flash(IMAGE).await {
+        if let Err(error @ BoardError::UnknownImage { .. }) = self.device.flash(I::IMAGE).await {
             return Err(Unrecovered(explain(&error)));
         }
         match self.connect().await {
@@ -115,11 +115,12 @@ impl Runner {
         }
     }
 
-    async fn connect(&mut self) -> Result<Ready, Fault> {
+    async fn connect(&mut self) -> Result<Ready<I>, Fault> {
         self.arrivals.borrow_and_update();
-        let image = self.device.flash(IMAGE).await?;
+        let image = self.device.flash(I::IMAGE).await?;
         let port = self.device.open().await?;
-        let link = Link::settle(port, self.device.info().simulated).await?;
+        let link = Link::settle(port, self.device.info().simulated, Arc::clone(&self.instrument));
+        let link = link.await?;
         Ok(Ready { link, image })
     }
 
@@ -148,8 +149,8 @@ impl Runner {
     async fn evaluate(
         &mut self,
         circuit: &Circuit,
-    ) -> (Evaluated<Pulses>, Result<(), Unrecovered>) {
-        let mut provenance = provenance(&self.device, &circuit.bytes);
+    ) -> (Evaluated<I::Reading>, Result<(), Unrecovered>) {
+        let mut provenance = provenance::<I>(&self.device, &circuit.bytes);
         let mut tries = 0;
         let (outcome, fit) = loop {
             tries += 1;
@@ -157,9 +158,10 @@ impl Runner {
             let attempt = self.attempt(circuit, &mut provenance).await;
             provenance.ended = Some(self.device.now());
             let fault = match attempt {
-                Ok(Answer::Pulses(pulses)) => {
-                    provenance.window_us = window_us(&self.device);
-                    break (Outcome::Reading { reading: Pulses { pulses } }, Ok(()));
+                Ok(Answer::Reading { reading, falsified }) => {
+                    provenance.window_us = window_us::<I>(&self.device);
+                    provenance.falsified = falsified;
+                    break (Outcome::Reading { reading }, Ok(()));
                 }
                 Ok(Answer::Refused { code, reason }) => {
                     break (Outcome::Refused { code, reason }, Ok(()));
@@ -184,7 +186,7 @@ impl Runner {
         &mut self,
         circuit: &Circuit,
         provenance: &mut Provenance,
-    ) -> Result<Answer, Fault> {
+    ) -> Result<Answer<I::Reading>, Fault> {
         // A board that was away has closed its port.
         let was_away = self.arrivals.has_changed().unwrap_or(true);
         let mut ready = match self.ready.take() {
@@ -203,22 +205,22 @@ impl Runner {
 }
 
 /// What is known of an outcome before its circuit has reached the board.
-pub(crate) fn provenance(device: &Device, circuit: &[u8]) -> Provenance {
+pub(crate) fn provenance<I: Instrument>(device: &Device, circuit: &[u8]) -> Provenance {
     let info = device.info();
     Provenance {
         serial: Some(info.serial.clone()),
         board: info.name.clone(),
         worker: Some(info.worker.clone()),
-        state_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+        state_version: Some(I::STATE_VERSION.to_owned()),
         lease: Some(info.lease),
         simulated: Some(info.simulated),
         ..Provenance::of_circuit(hex(&Sha256::digest(circuit)), info.kind.clone())
     }
 }
 
-/// How long the board counted. A virtual one counts cycles; a real one does not tell.
-fn window_us(device: &Device) -> Option<u64> {
-    device.info().simulated.then_some(WINDOW_US)
+/// How long the board measured. A virtual one counts cycles; a real one does not tell.
+fn window_us<I: Instrument>(device: &Device) -> Option<u64> {
+    device.info().simulated.then_some(I::WINDOW_US)
 }
 
 fn hex(bytes: &[u8]) -> String {

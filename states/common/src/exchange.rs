@@ -1,14 +1,21 @@
 //! One circuit and its answer: which lines may come when.
 
-use crate::protocol::Line;
+use crate::lines::Line;
 use icefarm_core::BoardError;
 use std::error::Error;
 
 /// What a board says of a circuit.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Answer {
-    Pulses(u64),
-    Refused { code: String, reason: String },
+pub(crate) enum Answer<R> {
+    Reading {
+        reading: R,
+        /// Why it is wrong on purpose.
+        falsified: Option<String>,
+    },
+    Refused {
+        code: String,
+        reason: String,
+    },
 }
 
 /// Why a board's answer to a circuit is not to be had.
@@ -66,9 +73,9 @@ pub(crate) fn explain(error: &dyn Error) -> String {
 
 /// What a line means for the exchange.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum Step<R> {
     /// The answer.
-    Done(Answer),
+    Done(Answer<R>),
     /// The board is alive and needs more time.
     Alive,
     /// Nothing new.
@@ -85,12 +92,13 @@ pub(crate) struct Exchange {
     simulated: bool,
     sent: bool,
     configured: bool,
+    falsified: Option<String>,
 }
 
 impl Exchange {
     /// Nothing is written yet. `simulated` boards may say more than real ones.
     pub(crate) fn new(simulated: bool) -> Self {
-        Self { simulated, sent: false, configured: false }
+        Self { simulated, sent: false, configured: false, falsified: None }
     }
 
     /// The circuit is written to its last byte, and everything was read that had come by then.
@@ -102,12 +110,16 @@ impl Exchange {
         self.sent
     }
 
-    pub(crate) fn step(&mut self, line: Line) -> Result<Step, Fault> {
+    pub(crate) fn step<R>(&mut self, line: Line<R>) -> Result<Step<R>, Fault> {
         match line {
             Line::Chatter | Line::Receiving => Ok(Step::Wait),
             Line::Noise(text) => Err(Fault::garbled(format!("`{text}`"))),
             Line::Watchdog { received } => Err(Fault::Incomplete { received }),
-            Line::Received | Line::FlashTimes | Line::Pulses(_) | Line::Refused { .. }
+            Line::Received
+            | Line::FlashTimes
+            | Line::Reading(_)
+            | Line::Refused { .. }
+            | Line::Falsified(_)
                 if !self.sent =>
             {
                 Err(Fault::garbled("an answer before it had the whole circuit"))
@@ -117,15 +129,22 @@ impl Exchange {
                 self.configured = true;
                 Ok(Step::Wait)
             }
-            Line::Pulses(_) | Line::Refused { .. } if !self.configured => {
+            Line::Reading(_) | Line::Refused { .. } if !self.configured => {
                 Err(Fault::garbled("an answer without its first line"))
             }
-            Line::Pulses(pulses) => Ok(Step::Done(Answer::Pulses(pulses))),
+            Line::Reading(reading) => {
+                let falsified = self.falsified.take();
+                Ok(Step::Done(Answer::Reading { reading, falsified }))
+            }
             Line::Refused { code, reason } if self.simulated => {
                 Ok(Step::Done(Answer::Refused { code, reason }))
             }
             Line::Simulating if self.simulated => Ok(Step::Alive),
-            Line::Refused { .. } | Line::Simulating => {
+            Line::Falsified(reason) if self.simulated => {
+                self.falsified = Some(reason);
+                Ok(Step::Wait)
+            }
+            Line::Refused { .. } | Line::Simulating | Line::Falsified(_) => {
                 Err(Fault::garbled("what only virtual boards write"))
             }
         }
@@ -136,6 +155,8 @@ impl Exchange {
 mod tests {
     use super::*;
 
+    type Line = super::Line<u64>;
+
     fn sent(simulated: bool) -> Exchange {
         let mut exchange = Exchange::new(simulated);
         exchange.sent();
@@ -144,6 +165,20 @@ mod tests {
 
     fn refused() -> Line {
         Line::Refused { code: "pll".into(), reason: "no".into() }
+    }
+
+    fn figure(falsified: Option<&str>) -> Answer<u64> {
+        Answer::Reading { reading: 7, falsified: falsified.map(str::to_owned) }
+    }
+
+    #[test]
+    fn an_answer_that_is_wrong_on_purpose_says_so() {
+        let mut exchange = sent(true);
+        for line in [Line::Falsified("by x".into()), Line::FlashTimes] {
+            assert_eq!(exchange.step(line), Ok(Step::Wait));
+        }
+        assert_eq!(exchange.step(Line::Reading(7)), Ok(Step::Done(figure(Some("by x")))));
+        assert_eq!(exchange.step(Line::Reading(7)), Ok(Step::Done(figure(None))));
     }
 
     #[test]
@@ -156,17 +191,17 @@ mod tests {
         for line in [Line::Received, Line::Chatter, Line::FlashTimes] {
             assert_eq!(exchange.step(line), Ok(Step::Wait));
         }
-        assert_eq!(exchange.step(Line::Pulses(7)), Ok(Step::Done(Answer::Pulses(7))));
+        assert_eq!(exchange.step(Line::Reading(7)), Ok(Step::Done(figure(None))));
     }
 
     #[test]
     fn the_answer_to_an_earlier_circuit_is_not_taken() {
-        for late in [Line::Received, Line::FlashTimes, Line::Pulses(7), refused()] {
+        for late in [Line::Received, Line::FlashTimes, Line::Reading(7), refused()] {
             let fault = Exchange::new(true).step(late).unwrap_err();
             assert_eq!(fault.code(), "board_garbled");
         }
         // The end of an answer whose beginning was thrown away.
-        assert_eq!(sent(false).step(Line::Pulses(7)).unwrap_err().code(), "board_garbled");
+        assert_eq!(sent(false).step(Line::Reading(7)).unwrap_err().code(), "board_garbled");
     }
 
     #[test]
@@ -175,6 +210,7 @@ mod tests {
             let mut exchange = sent(simulated);
             exchange.step(Line::FlashTimes).unwrap();
             assert_eq!(exchange.step(Line::Simulating).is_ok(), simulated);
+            assert_eq!(exchange.step(Line::Falsified("x".into())).is_ok(), simulated);
             assert_eq!(exchange.step(refused()).is_ok(), simulated);
         }
     }

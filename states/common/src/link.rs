@@ -1,10 +1,12 @@
 //! The open port to a board that runs the firmware.
 
+use crate::Instrument;
 use crate::exchange::{Answer, Exchange, Fault, Step};
-use crate::protocol::{Line, Lines, WINDOW_US};
+use crate::lines::{Line, Lines};
 use futures::FutureExt as _;
 use icefarm_core::SerialPort;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -16,8 +18,9 @@ const TRANSFER: Duration = Duration::from_secs(2);
 const MARGIN: Duration = Duration::from_secs(2);
 
 /// How long a board may be silent about a circuit.
-pub(crate) const PATIENCE: Duration =
-    Duration::from_micros(WINDOW_US).saturating_add(TRANSFER).saturating_add(MARGIN);
+pub(crate) const fn patience<I: Instrument>() -> Duration {
+    I::MEASURING.saturating_add(TRANSFER).saturating_add(MARGIN)
+}
 
 /// How long a virtual board may go on telling that it is still at it. Chosen: a simulation has a
 /// budget of about a minute, but may have to wait for those of many other boards.
@@ -34,17 +37,21 @@ const SETTLING: Duration = Duration::from_secs(3);
 const BACKLOG: usize = 64 * 1024;
 
 /// A port through which nothing is under way.
-pub(crate) struct Link {
+pub(crate) struct Link<I> {
     port: SerialPort,
-    lines: Lines,
+    lines: Lines<I>,
     simulated: bool,
 }
 
-impl Link {
+impl<I: Instrument> Link<I> {
     /// Reads what the board has to say to a newly opened port, and makes sure that it does not
     /// work on a circuit of somebody before us.
-    pub(crate) async fn settle(port: SerialPort, simulated: bool) -> Result<Self, Fault> {
-        let mut link = Self { port, lines: Lines::default(), simulated };
+    pub(crate) async fn settle(
+        port: SerialPort,
+        simulated: bool,
+        instrument: Arc<I>,
+    ) -> Result<Self, Fault> {
+        let mut link = Self { port, lines: Lines::new(instrument), simulated };
         let end = Instant::now() + SETTLING;
         let mut busy = false;
         let mut buffer = [0; 1024];
@@ -54,11 +61,11 @@ impl Link {
                     Line::Receiving | Line::Received | Line::FlashTimes | Line::Simulating => {
                         busy = true;
                     }
-                    Line::Pulses(_) | Line::Refused { .. } | Line::Watchdog { .. } => busy = false,
+                    Line::Reading(_) | Line::Refused { .. } | Line::Watchdog { .. } => busy = false,
                     Line::Noise(what) => {
                         return Err(Fault::Garbled { what: format!("`{what}`") });
                     }
-                    Line::Chatter => {}
+                    Line::Chatter | Line::Falsified(_) => {}
                 }
             }
             if Instant::now() > end {
@@ -75,7 +82,7 @@ impl Link {
 
     /// Has the board evaluate a circuit. After a fault the link must not be used again: what the
     /// board still has to say would be taken for the answer to the next circuit.
-    pub(crate) async fn evaluate(&mut self, circuit: &[u8]) -> Result<Answer, Fault> {
+    pub(crate) async fn evaluate(&mut self, circuit: &[u8]) -> Result<Answer<I::Reading>, Fault> {
         self.drop_backlog()?;
         let (mut input, mut output) = tokio::io::split(&mut self.port);
         let mut write = std::pin::pin!(async {
@@ -84,7 +91,7 @@ impl Link {
         });
         let mut exchange = Exchange::new(self.simulated);
         let begun = Instant::now();
-        let mut deadline = begun + PATIENCE;
+        let mut deadline = begun + patience::<I>();
         let mut buffer = [0; 1024];
         loop {
             // Reading comes first: the circuit counts as sent only once everything was read that
@@ -107,7 +114,7 @@ impl Link {
                 match exchange.step(line)? {
                     Step::Done(answer) => return Ok(answer),
                     Step::Alive => {
-                        deadline = (Instant::now() + PATIENCE).min(begun + LONGEST);
+                        deadline = (Instant::now() + patience::<I>()).min(begun + LONGEST);
                     }
                     Step::Wait => {}
                 }
@@ -143,8 +150,15 @@ fn some(buffer: &[u8], read: usize) -> io::Result<&[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::BITSTREAM_BYTES;
+    use crate::lines::BITSTREAM_BYTES;
+    use crate::toy::Counter;
     use tokio::io::{DuplexStream, duplex};
+
+    type Link = super::Link<Counter>;
+
+    fn reading(reading: u64) -> Result<Answer<u64>, Fault> {
+        Ok(Answer::Reading { reading, falsified: None })
+    }
 
     static CIRCUIT: [u8; BITSTREAM_BYTES] = [7; BITSTREAM_BYTES];
 
@@ -159,14 +173,14 @@ mod tests {
     /// A link to what stands for a board, which is silent so far. Its buffer is a board's.
     async fn link() -> (Link, DuplexStream) {
         let (port, board) = duplex(512);
-        (Link::settle(Box::new(port), false).await.unwrap(), board)
+        (Link::settle(Box::new(port), false, Arc::new(Counter)).await.unwrap(), board)
     }
 
     /// What a newly opened port makes of these words of the board.
     async fn settle(words: &str) -> Result<Link, Fault> {
         let (port, mut board) = duplex(512);
         board.write_all(words.as_bytes()).await.unwrap();
-        Link::settle(Box::new(port), false).await
+        Link::settle(Box::new(port), false, Arc::new(Counter)).await
     }
 
     async fn take_circuit(board: &mut DuplexStream) {
@@ -200,7 +214,7 @@ mod tests {
             }
         };
         let fault = tokio::select! {
-            settled = Link::settle(Box::new(port), false) => settled.map(drop).unwrap_err(),
+            settled = Link::settle(Box::new(port), false, Arc::new(Counter)) => settled.map(drop).unwrap_err(),
             () = talk => unreachable!("it talks without end"),
         };
         assert_eq!(fault.code(), "board_garbled");
@@ -211,7 +225,7 @@ mod tests {
         link: &mut Link,
         board: &mut DuplexStream,
         words: &str,
-    ) -> Result<Answer, Fault> {
+    ) -> Result<Answer<u64>, Fault> {
         let say = async {
             take_circuit(board).await;
             board.write_all(words.as_bytes()).await.unwrap();
@@ -228,16 +242,16 @@ mod tests {
         let (mut link, mut board) = link().await;
         board.write_all(answer(9).as_bytes()).await.unwrap();
         let taken = evaluate(&mut link, &mut board, &answer(5)).await;
-        assert_eq!(taken, Ok(Answer::Pulses(5)));
+        assert_eq!(taken, reading(5));
     }
 
     #[tokio::test(start_paused = true)]
     async fn lines_stay_whole_from_one_circuit_to_the_next() {
         let (mut link, mut board) = link().await;
         let begun = answer(5) + "IDL";
-        assert_eq!(evaluate(&mut link, &mut board, &begun).await, Ok(Answer::Pulses(5)));
+        assert_eq!(evaluate(&mut link, &mut board, &begun).await, reading(5));
         board.write_all(b"E\r\n").await.unwrap();
-        assert_eq!(evaluate(&mut link, &mut board, &answer(6)).await, Ok(Answer::Pulses(6)));
+        assert_eq!(evaluate(&mut link, &mut board, &answer(6)).await, reading(6));
     }
 
     #[tokio::test(start_paused = true)]
@@ -246,7 +260,7 @@ mod tests {
         let begun = Instant::now();
         let taken = evaluate(&mut link, &mut board, "").await;
         assert_eq!(taken, Err(Fault::NoAnswer { seconds: 5 }));
-        assert_eq!(begun.elapsed(), PATIENCE);
+        assert_eq!(begun.elapsed(), patience::<Counter>());
         // Nor does one that takes no bytes hold up anything.
         let (mut link, _board) = super::tests::link().await;
         assert_eq!(link.evaluate(&CIRCUIT).await, Err(Fault::NoAnswer { seconds: 5 }));

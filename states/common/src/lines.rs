@@ -1,7 +1,8 @@
-//! What the firmware `pulse_count` and its host say to each other.
+//! What a board's firmware and its host say to each other, whatever the firmware measures.
 //!
 //! The host writes the circuit, exactly [`BITSTREAM_BYTES`] bytes and nothing around them. The
-//! firmware writes lines of text, ended by `\r\n`; the figure stands in the last but one:
+//! firmware writes lines of text, ended by `\r\n`; the figure stands in the last but one, here
+//! that of `pulse_count`:
 //!
 //! ```text
 //! USB Connected :)
@@ -16,19 +17,19 @@
 //! ```
 //!
 //! It gives up on a circuit that is not complete 2 s after its first byte, with
-//! `Watchdog timeout, 512 bytes received of 104090`. (iCEFARM, `firmware/pulse_count/main.cpp`.)
+//! `Watchdog timeout, 512 bytes received of 104090`. (iCEFARM, `firmware/*/main.cpp`.)
 //!
-//! Two lines are written by virtual boards only. `refused: CODE REASON` stands in the place of
-//! `, pulses: N` for a circuit that cannot be simulated: a real board takes any bytes and counts
-//! what comes of them. `simulating` tells that the board is alive while a figure takes longer.
+//! Three lines are written by virtual boards only. `refused: CODE REASON` stands in the place of
+//! the figure for a circuit that cannot be simulated: a real board takes any bytes and measures
+//! what comes of them. `simulating` tells that the board is alive while a figure takes longer, and
+//! `falsified: REASON` that the figure which follows is wrong on purpose.
+
+use crate::{Instrument, Said};
+use std::sync::Arc;
 
 /// The length of a circuit: an uncompressed bitstream of an iCE40UP5K as icepack writes it. The
 /// firmware waits for exactly so many bytes.
 pub const BITSTREAM_BYTES: usize = 104_090;
-
-/// The nominal window in which the firmware counts, in microseconds. On a real board it is up to
-/// 1 ms shorter, because the firmware begins it in the middle of a millisecond.
-pub const WINDOW_US: u64 = 1_000_000;
 
 /// The longest line that is taken for one, in bytes. The firmware's own are below 128; the reason
 /// of a refusal has up to 1000 characters.
@@ -36,7 +37,7 @@ const MAX_LINE: usize = 4096;
 
 /// A line that the firmware wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Line {
+pub(crate) enum Line<R> {
     /// The first bytes of a circuit came in.
     Receiving,
     /// The circuit is complete.
@@ -49,20 +50,22 @@ pub(crate) enum Line {
     /// The FPGA is configured.
     FlashTimes,
     /// The figure.
-    Pulses(u64),
+    Reading(R),
     /// There will be no figure, and why.
     Refused { code: String, reason: String },
     /// A virtual board is still at it.
     Simulating,
+    /// The figure of a virtual board is wrong on purpose, and why.
+    Falsified(String),
     /// Text that carries no news.
     Chatter,
     /// What no firmware writes; how it begins.
     Noise(String),
 }
 
-impl Line {
+impl<R> Line<R> {
     /// Reads a line without its end.
-    fn read(line: &[u8]) -> Self {
+    fn read<I: Instrument<Reading = R>>(instrument: &I, line: &[u8]) -> Self {
         let text = match std::str::from_utf8(line) {
             Ok(text) if !text.contains(char::is_control) => text,
             _ => return Self::noise(line),
@@ -75,13 +78,17 @@ impl Line {
         let read = received(text)
             .or_else(|| watchdog(text))
             .or_else(|| flash_times(text))
-            .or_else(|| pulses(text))
-            .or_else(|| refused(text));
-        match read {
-            Some(line) => line,
+            .or_else(|| refused(text))
+            .or_else(|| falsified(text));
+        if let Some(line) = read {
+            return line;
+        }
+        match instrument.read(text) {
+            Said::Reading(reading) => Self::Reading(reading),
             // What looks like an answer and is none was damaged on the way.
-            None if text.contains("pulses") || text.contains("Flash times") => Self::noise(line),
-            None => Self::Chatter,
+            Said::Damaged => Self::noise(line),
+            Said::Nothing if text.contains("Flash times") => Self::noise(line),
+            Said::Nothing => Self::Chatter,
         }
     }
 
@@ -91,19 +98,19 @@ impl Line {
     }
 }
 
-fn received(text: &str) -> Option<Line> {
+fn received<R>(text: &str) -> Option<Line<R>> {
     let number = text.strip_prefix("Received bitstream in ")?.strip_suffix(" us :)")?;
     digits(number).map(|_| Line::Received)
 }
 
-fn watchdog(text: &str) -> Option<Line> {
+fn watchdog<R>(text: &str) -> Option<Line<R>> {
     let rest = text.strip_prefix("Watchdog timeout, ")?;
     let (received, wanted) = rest.split_once(" bytes received of ")?;
     digits(wanted)?;
     digits(received).map(|received| Line::Watchdog { received })
 }
 
-fn flash_times(text: &str) -> Option<Line> {
+fn flash_times<R>(text: &str) -> Option<Line<R>> {
     let mut rest = text.strip_prefix("FPGA Flash times (us): ")?;
     for (name, end) in
         [("init ", ", "), ("start ", ", "), ("open ", ", "), ("write ", ", "), ("close ", "")]
@@ -118,11 +125,7 @@ fn flash_times(text: &str) -> Option<Line> {
     rest.is_empty().then_some(Line::FlashTimes)
 }
 
-fn pulses(text: &str) -> Option<Line> {
-    digits(text.strip_prefix(", pulses: ")?).map(Line::Pulses)
-}
-
-fn refused(text: &str) -> Option<Line> {
+fn refused<R>(text: &str) -> Option<Line<R>> {
     let (code, reason) = text.strip_prefix("refused: ")?.split_once(' ')?;
     let is_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     if code.is_empty() || !code.chars().all(is_word) {
@@ -131,23 +134,33 @@ fn refused(text: &str) -> Option<Line> {
     Some(Line::Refused { code: code.to_owned(), reason: reason.to_owned() })
 }
 
+fn falsified<R>(text: &str) -> Option<Line<R>> {
+    text.strip_prefix("falsified: ").map(|reason| Line::Falsified(reason.to_owned()))
+}
+
 /// A number as `printf` writes it: digits alone.
-fn digits(text: &str) -> Option<u64> {
+#[must_use]
+pub fn digits(text: &str) -> Option<u64> {
     let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if plain { text.parse().ok() } else { None }
 }
 
 /// Cuts the stream of bytes into lines, in whatever pieces it comes.
-#[derive(Debug, Default)]
-pub(crate) struct Lines {
+#[derive(Debug)]
+pub(crate) struct Lines<I> {
+    instrument: Arc<I>,
     partial: Vec<u8>,
     /// The line under way is too long for one; its rest is dropped.
     overlong: bool,
 }
 
-impl Lines {
+impl<I: Instrument> Lines<I> {
+    pub(crate) fn new(instrument: Arc<I>) -> Self {
+        Self { instrument, partial: Vec::new(), overlong: false }
+    }
+
     /// The lines that `bytes` complete.
-    pub(crate) fn push(&mut self, bytes: &[u8]) -> Vec<Line> {
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> Vec<Line<I::Reading>> {
         let mut lines = Vec::new();
         for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
             let (text, ended) = match piece.split_last() {
@@ -164,9 +177,10 @@ impl Lines {
         lines
     }
 
-    fn end(&mut self) -> Line {
+    fn end(&mut self) -> Line<I::Reading> {
         let line = self.partial.strip_suffix(b"\r").unwrap_or(&self.partial);
-        let line = if self.overlong { Line::noise(line) } else { Line::read(line) };
+        let line =
+            if self.overlong { Line::noise(line) } else { Line::read(&*self.instrument, line) };
         self.partial.clear();
         self.overlong = false;
         line
@@ -176,10 +190,13 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::toy::Counter;
+
+    type Line = super::Line<u64>;
     use proptest::prelude::*;
 
     fn lines(bytes: &[u8]) -> Vec<Line> {
-        Lines::default().push(bytes)
+        Lines::new(Arc::new(Counter)).push(bytes)
     }
 
     fn line(text: &str) -> Line {
@@ -194,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_whole_round_is_read() {
-        use Line::{Chatter, FlashTimes, Pulses, Received, Receiving};
+        use super::Line::{Chatter, FlashTimes, Reading, Received, Receiving};
         assert_eq!(
             lines(ROUND.as_bytes()),
             [
@@ -205,7 +222,7 @@ mod tests {
                 Received,
                 Chatter,
                 FlashTimes,
-                Pulses(2000),
+                Reading(2000),
                 Chatter
             ]
         );
@@ -232,6 +249,7 @@ mod tests {
             Line::Refused { code: "bad_crc".into(), reason: "byte 7: the CRC is 1".into() }
         );
         assert_eq!(line("refused: Bad reason"), Line::Chatter);
+        assert_eq!(line("falsified: by x"), Line::Falsified("by x".into()));
     }
 
     #[test]
@@ -255,13 +273,13 @@ mod tests {
 
     #[test]
     fn an_endless_line_takes_no_memory_and_is_noise() {
-        let mut lines = Lines::default();
+        let mut lines = Lines::new(Arc::new(Counter));
         for _ in 0..1000 {
             assert_eq!(lines.push(&[b'x'; 100]), []);
             assert!(lines.partial.len() <= MAX_LINE);
         }
         assert!(matches!(lines.push(b"\r\n")[..], [Line::Noise(_)]));
-        assert_eq!(lines.push(b", pulses: 7\n"), [Line::Pulses(7)]);
+        assert_eq!(lines.push(b", pulses: 7\n"), [Line::Reading(7)]);
     }
 
     proptest! {
@@ -279,19 +297,19 @@ mod tests {
             let mut cuts: Vec<_> = cuts.into_iter().map(|cut| cut % (stream.len() + 1)).collect();
             cuts.extend([0, stream.len()]);
             cuts.sort_unstable();
-            let mut reader = Lines::default();
+            let mut reader = Lines::new(Arc::new(Counter));
             let pieces: Vec<_> =
                 cuts.windows(2).flat_map(|cut| reader.push(&stream[cut[0]..cut[1]])).collect();
             prop_assert_eq!(&pieces, &whole);
-            let answers = whole.iter().filter(|line| **line == Line::Pulses(2000)).count();
+            let answers = whole.iter().filter(|line| **line == Line::Reading(2000)).count();
             prop_assert!(answers >= rounds);
         }
 
         #[test]
         fn a_figure_is_read_only_from_its_own_line(text in "[ -~]{0,40}", figure: u64) {
             prop_assume!(text != format!(", pulses: {figure}"));
-            prop_assert_ne!(line(&text), Line::Pulses(figure));
-            prop_assert_eq!(line(&format!(", pulses: {figure}")), Line::Pulses(figure));
+            prop_assert_ne!(line(&text), Line::Reading(figure));
+            prop_assert_eq!(line(&format!(", pulses: {figure}")), Line::Reading(figure));
         }
     }
 }

@@ -1,9 +1,8 @@
 //! Where commands leave circuits, the runner takes them, and outcomes wait to be pushed.
 
-use crate::Pulses;
 use crate::outbox::Outbox;
 use crate::queue::{Circuit, Queue};
-use crate::settings::Settings;
+use crate::{Instrument, Settings};
 use icefarm_core::evaluation::{Evaluated, RESULTS};
 use icefarm_core::{Device, Overloaded};
 use std::convert::Infallible;
@@ -12,26 +11,25 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 /// What the state and its runner share.
-#[derive(Debug)]
-pub(crate) struct Desk {
-    papers: Mutex<Papers>,
+pub(crate) struct Desk<I: Instrument> {
+    papers: Mutex<Papers<I>>,
     /// Sent after every change that a runner may wait for.
     changed: watch::Sender<()>,
     /// Counts how often the board came back without having been asked to.
     arrivals: watch::Sender<u64>,
 }
 
-#[derive(Debug)]
-struct Papers {
+struct Papers<I: Instrument> {
     queue: Queue,
-    outbox: Outbox,
+    outbox: Outbox<I>,
     /// Counts the runners. What an earlier one still has to say is not wanted.
     shift: u64,
 }
 
-impl Desk {
-    pub(crate) fn new(settings: Settings) -> Self {
-        let papers = Papers { queue: Queue::default(), outbox: Outbox::new(settings), shift: 0 };
+impl<I: Instrument> Desk<I> {
+    pub(crate) fn new(instrument: Arc<I>, settings: Settings) -> Self {
+        let outbox = Outbox::new(instrument, settings);
+        let papers = Papers { queue: Queue::default(), outbox, shift: 0 };
         Self {
             papers: Mutex::new(papers),
             changed: watch::Sender::default(),
@@ -39,7 +37,7 @@ impl Desk {
         }
     }
 
-    fn papers(&self) -> MutexGuard<'_, Papers> {
+    fn papers(&self) -> MutexGuard<'_, Papers<I>> {
         // A panic in between would have failed the lease already.
         self.papers.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -50,7 +48,7 @@ impl Desk {
         &self,
         batch: &Arc<str>,
         mut circuits: Vec<Circuit>,
-        outcomes: Vec<Evaluated<Pulses>>,
+        outcomes: Vec<Evaluated<I::Reading>>,
     ) -> Result<(), Overloaded> {
         let mut papers = self.papers();
         circuits.retain(|circuit| !papers.outbox.has(&circuit.id));
@@ -102,7 +100,12 @@ impl Desk {
 
     /// Takes the outcome of the circuit on the board. `false` if another runner has taken over:
     /// the circuit is its, and this outcome is not used.
-    pub(crate) fn finish(&self, shift: u64, batch: &Arc<str>, outcome: Evaluated<Pulses>) -> bool {
+    pub(crate) fn finish(
+        &self,
+        shift: u64,
+        batch: &Arc<str>,
+        outcome: Evaluated<I::Reading>,
+    ) -> bool {
         let mut papers = self.papers();
         if papers.shift != shift {
             return false;
@@ -140,7 +143,7 @@ impl Desk {
     }
 }
 
-impl Papers {
+impl<I: Instrument> Papers<I> {
     /// When the next push is due, after those that are have been made.
     fn push_if_due(&mut self, device: &Device) -> Option<Instant> {
         let due = self.outbox.due(self.queue.waiting())?;

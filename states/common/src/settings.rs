@@ -1,4 +1,4 @@
-//! What a reservation may choose.
+//! When outcomes are told, as far as a reservation may choose it.
 
 use std::time::Duration;
 
@@ -10,9 +10,10 @@ const REMAINING: usize = 25;
 const MAX_INTERVAL_SECONDS: f64 = 3600.0;
 const MAX_REMAINING: i64 = 1_000_000;
 
-/// When readings are pushed to the client.
+/// When outcomes are pushed to the client, as every state that evaluates circuits lets a
+/// reservation choose it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Settings {
+pub struct Settings {
     /// No reading waits longer than this.
     pub(crate) interval: Duration,
     /// While no more circuits than this wait at the board, readings are pushed at once.
@@ -21,12 +22,15 @@ pub(crate) struct Settings {
 
 /// A setting that cannot be meant.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
-pub(crate) enum SettingsError {
+#[non_exhaustive]
+pub enum SettingsError {
+    /// `flush_interval_seconds`.
     #[error(
         "`flush_interval_seconds` must be more than 0 and at most {MAX_INTERVAL_SECONDS}, not {0}; \
          leave it out for {INTERVAL_SECONDS}"
     )]
     Interval(f64),
+    /// `flush_at_bitstreams_remaining`.
     #[error(
         "`flush_at_bitstreams_remaining` must be from 1 to {MAX_REMAINING}, not {0}; leave it out \
          for {REMAINING}"
@@ -35,7 +39,12 @@ pub(crate) enum SettingsError {
 }
 
 impl Settings {
-    pub(crate) fn new(
+    /// From the arguments `flush_interval_seconds`, 10 if absent, and
+    /// `flush_at_bitstreams_remaining`, 25 if absent.
+    ///
+    /// # Errors
+    /// [`SettingsError`] names the argument and what it may be.
+    pub fn new(
         interval_seconds: Option<f64>,
         remaining: Option<i64>,
     ) -> Result<Self, SettingsError> {
