@@ -3,6 +3,7 @@
 
 mod courier;
 mod plan;
+mod probe;
 mod pulse;
 
 use crate::ledger::Ledger;

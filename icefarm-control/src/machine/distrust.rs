@@ -1,7 +1,7 @@
 //! What workers say that is not so, and what must not come of it.
 
-use super::Refusal;
-use super::lab::{Lab, free, reasons, serial, serving};
+use super::lab::{Lab, free, reasons, registration, serial, serving};
+use super::{Command, Refusal};
 
 /// The highest lease that control believes a worker to have seen.
 const HIGHEST: u64 = 1 << 53;
@@ -32,4 +32,16 @@ fn a_lease_beyond_all_that_can_be_moves_nothing() {
         lab.join("w", "w1", vec![free("A", 0, 1)]);
         assert_eq!(lab.reserve("ann", 1).boards[0].lease.0, 1);
     }
+}
+
+#[test]
+fn who_knows_a_workers_incarnation_is_not_that_worker() {
+    let mut lab = Lab::with(&["A"]);
+    let mut forged = registration("w", "w1", vec![]);
+    forged.secret = "another".into();
+    let url = "http://elsewhere:1".to_owned();
+    let forged = Command::Register { registration: Box::new(forged), url };
+    let refusal = lab.try_run(forged).unwrap_err();
+    assert!(matches!(refusal, Refusal::NameTaken { .. }), "{refusal}");
+    assert_eq!(lab.available(), ["A"]);
 }

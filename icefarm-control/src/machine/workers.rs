@@ -27,10 +27,11 @@ pub(super) fn register(
         if before.former.as_ref() == Some(incarnation) {
             return Err(Refusal::StaleIncarnation { worker: name.clone() });
         }
-        if before.url != url
-            && before.incarnation != *incarnation
-            && is_alive(draft.farm(), before, draft.now)
-        {
+        let other = before.incarnation != *incarnation;
+        let moved = other && before.url != url && is_alive(draft.farm(), before, draft.now);
+        // One start of a worker has one secret.
+        let forged = !other && before.secret.0 != registration.secret;
+        if moved || forged {
             return Err(Refusal::NameTaken { worker: name.clone(), url: before.url.clone() });
         }
     }

@@ -51,7 +51,10 @@ async fn register(
     body: Option<Object>,
 ) -> Result<RegistrationAnswer, ApiError> {
     let registration: Registration = decode(body)?;
-    let url = address(&registration, peer)?.to_string();
+    let endpoint = address(&registration, peer)?;
+    let farm = context.ledger.farm();
+    context.fleet.vouch(&farm, &registration, &endpoint).await.map_err(ApiError)?;
+    let url = endpoint.to_string();
     let command = Command::Register { registration: Box::new(registration), url: url.clone() };
     context.submit(command).await?;
     Ok(RegistrationAnswer { url, heartbeat_ms: millis(context.heartbeat) })

@@ -113,6 +113,31 @@ async fn only_reached_boards_are_answered() {
 }
 
 #[tokio::test]
+async fn a_living_worker_is_not_taken_over_at_its_own_address() {
+    let farm = Farm::on_tcp().await;
+    let worker = FakeWorker::join(&farm, "w", &["A"]).await;
+    farm.post("/reserve", wish("ann", 1)).await.unwrap();
+    until(async || worker.serving("A").is_some()).await;
+    let mut thief = worker.registration();
+    thief.incarnation = "another".into();
+    thief.secret = "another".into();
+    let body = serde_json::to_value(&thief).unwrap();
+    let error = farm.post("/worker/register", body).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::Conflict);
+    assert!(error.message.contains("give this one another name"), "{error}");
+    let before = worker.heartbeats();
+    until(async || worker.heartbeats() > before + 2).await;
+    assert_eq!(farm.get("/v1/leases").await.unwrap()[0]["lease"], 1);
+    // Nor by somebody who waits until it is gone.
+    let url = worker.url();
+    worker.kill();
+    thief.url = Some(url);
+    let body = serde_json::to_value(&thief).unwrap();
+    let error = farm.post("/worker/register", body).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::Unavailable, "{error}");
+}
+
+#[tokio::test]
 async fn a_living_worker_keeps_its_name_and_its_boards() {
     let farm = Farm::on_tcp().await;
     let _first = FakeWorker::join(&farm, "w", &["A"]).await;
