@@ -2,6 +2,7 @@
 
 use super::super::super::circuit::{Circuit, FIRST_FLIP_FLOP, Slot};
 use super::flip_flop::FlipFlop;
+use super::lanes::Lanes;
 use super::plan::{self, Part, rings};
 use super::step::Stepper;
 use super::table::Table;
@@ -18,12 +19,41 @@ use super::{LENGTH, Wave, Waves};
 #[derive(Debug, Clone)]
 pub(super) struct Knot {
     tables: Vec<Table>,
-    stepper: Stepper,
+    steps: Steps,
     guess: Option<Guess>,
     /// For so many waves no guess is tried.
     wait: u32,
     /// How long to wait after the next failure.
     caution: u32,
+}
+
+/// The two ways to go through the cycles one by one.
+#[derive(Debug, Clone)]
+enum Steps {
+    Lanes(Lanes),
+    Single(Stepper),
+}
+
+impl Steps {
+    /// The better way for a knot.
+    fn new(circuit: &Circuit, ring: &[Slot]) -> Self {
+        let (lanes, single) = (Lanes::new(circuit, ring), Stepper::new(circuit, ring));
+        if lanes.cost() < single.cost() { Self::Lanes(lanes) } else { Self::Single(single) }
+    }
+
+    fn cost(&self) -> u64 {
+        match self {
+            Self::Lanes(lanes) => lanes.cost(),
+            Self::Single(stepper) => stepper.cost(),
+        }
+    }
+
+    fn run(&mut self, waves: &mut Waves, first: &[Wave]) {
+        match self {
+            Self::Lanes(lanes) => lanes.run(waves, first),
+            Self::Single(stepper) => stepper.run(waves, first),
+        }
+    }
 }
 
 /// A set of signals without which a knot has no rings of several flip-flops.
@@ -47,9 +77,9 @@ const CAUTION: u32 = 256;
 impl Knot {
     /// A knot of flip-flops and tables, in ascending order of their slots.
     pub(super) fn new(circuit: &Circuit, ring: Vec<Slot>, tables: Vec<Table>) -> Self {
-        let stepper = Stepper::new(circuit, &ring);
+        let steps = Steps::new(circuit, &ring);
         let guess = cuts(circuit, &ring).map(|cut| Guess::new(circuit, &ring, &cut));
-        Self { tables, stepper, guess, wait: 0, caution: 1 }
+        Self { tables, steps, guess, wait: 0, caution: 1 }
     }
 
     /// Makes the waves, and gives the work.
@@ -57,7 +87,7 @@ impl Knot {
         let mut work = 0;
         if let Some(guess) = &mut self.guess {
             if self.wait == 0 {
-                if guess.run(waves, first, self.stepper.cost(), &mut work) {
+                if guess.run(waves, first, self.steps.cost(), &mut work) {
                     self.caution = 1;
                     return work;
                 }
@@ -66,9 +96,9 @@ impl Knot {
             }
             self.wait -= 1;
         }
-        self.stepper.run(waves, first);
+        self.steps.run(waves, first);
         self.tables.iter().for_each(|table| table.settle(waves));
-        work + self.stepper.cost() + self.tables.iter().map(Table::cost).sum::<u64>()
+        work + self.steps.cost() + self.tables.iter().map(Table::cost).sum::<u64>()
     }
 }
 

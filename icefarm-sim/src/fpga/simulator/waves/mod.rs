@@ -9,7 +9,9 @@
 
 mod components;
 mod flip_flop;
+mod gather;
 mod knot;
+mod lanes;
 mod plan;
 mod step;
 mod table;

@@ -1,9 +1,37 @@
-//! Truth tables over waves.
+//! Truth tables as sums of products.
 
 use super::super::super::circuit::{LOW_SLOT, Lookup, Slot};
 use super::{Wave, Waves};
 
-/// A truth table as a sum of products, so that it needs only `&` and `^` of whole waves.
+/// The products of inputs whose sum a truth table is: whether the product of the inputs in the
+/// index takes part.
+pub(super) struct Terms(pub(super) [bool; 16]);
+
+impl Terms {
+    /// A product takes part where an odd number of the rows within it are 1 (the Moebius transform
+    /// of the table).
+    pub(super) fn of(bits: u16) -> Self {
+        let mut terms: [bool; 16] = std::array::from_fn(|row| bits >> row & 1 != 0);
+        for (input, row) in (0..4).flat_map(|input| (0..16).map(move |row| (input, row))) {
+            if row >> input & 1 != 0 {
+                terms[row] ^= terms[row ^ 1 << input];
+            }
+        }
+        Self(terms)
+    }
+}
+
+/// The sum of products of four words, for each place in these by itself.
+pub(super) fn sum(terms: &[Wave; 16], [a, b, c, d]: [Wave; 4]) -> Wave {
+    let both = a & b;
+    let of = |first: usize| {
+        let terms = &terms[first..first + 4];
+        terms[0] ^ terms[1] & a ^ terms[2] & b ^ terms[3] & both
+    };
+    of(0) ^ c & of(4) ^ d & (of(8) ^ c & of(12))
+}
+
+/// A table over waves.
 #[derive(Debug, Clone)]
 pub(super) struct Table {
     pub(super) output: Slot,
@@ -11,20 +39,13 @@ pub(super) struct Table {
     inputs: [Slot; 4],
     /// How many matter.
     arity: u8,
-    /// Whether the product of the inputs in the index belongs to the sum: all ones, or 0.
+    /// All ones for each product that takes part.
     terms: [Wave; 16],
 }
 
 impl Table {
     pub(super) fn new(output: Slot, lookup: &Lookup) -> Self {
-        // Each product takes part where an odd number of the rows within it are 1 (the Moebius
-        // transform of the table).
-        let mut sum: [bool; 16] = std::array::from_fn(|row| lookup.bits >> row & 1 != 0);
-        for (input, row) in (0..4).flat_map(|input| (0..16).map(move |row| (input, row))) {
-            if row >> input & 1 != 0 {
-                sum[row] ^= sum[row ^ 1 << input];
-            }
-        }
+        let Terms(sum) = Terms::of(lookup.bits);
         let matters = |&input: &usize| (0..16).any(|row| sum[row] && row >> input & 1 != 0);
         let needed: Vec<usize> = (0..4).filter(matters).collect();
         let mut inputs = [LOW_SLOT; 4];
@@ -47,7 +68,7 @@ impl Table {
 
     /// The wave of the output.
     pub(super) fn wave(&self, waves: &Waves) -> Wave {
-        let [a, b, c, d] = self.inputs.map(|slot| waves[slot]);
+        let inputs @ [a, b, c, _] = self.inputs.map(|slot| waves[slot]);
         let both = a & b;
         let of = |first: usize| {
             let terms = &self.terms[first..first + 4];
@@ -56,7 +77,7 @@ impl Table {
         match self.arity {
             0..=2 => of(0),
             3 => of(0) ^ c & of(4),
-            _ => of(0) ^ c & of(4) ^ d & (of(8) ^ c & of(12)),
+            _ => sum(&self.terms, inputs),
         }
     }
 

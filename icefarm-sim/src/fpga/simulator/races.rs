@@ -1,0 +1,135 @@
+//! Registers that take a signal at an edge of a clock while the signal changes as well.
+//!
+//! Registers on the same clock are built so that each sees what the others were before the edge.
+//! Between registers on different clocks that have their edges together, one of which came about by
+//! way of logic or of another register, nothing is sure: either may be the faster one. For what such
+//! a register takes, everything that changes in the same half cycle under another clock is unknown,
+//! unless it changes because of the register's own edge.
+
+use super::super::circuit::{CLOCK_SLOT, Circuit, FIRST_FLIP_FLOP, Slot};
+use super::memory::Ram;
+
+/// A set of groups; the last bit is the clock of the board.
+type Set = Vec<u64>;
+
+/// Which groups look at which.
+#[derive(Debug, Clone)]
+pub(super) struct Races {
+    /// For each group, those whose registers it takes; without itself.
+    reads: Vec<Set>,
+    /// For each group, those whose registers its clock comes from.
+    clocks: Vec<Set>,
+    /// For each flip-flop and memory output, its group.
+    owners: Vec<u16>,
+    groups: usize,
+    /// In this half cycle: which groups had an edge, in which wave, and because of which others.
+    fired: Vec<(usize, usize)>,
+    causes: Vec<Set>,
+    changed: Set,
+}
+
+impl Races {
+    /// `clocks` and `members` are the clock of each group and the slots that it takes.
+    pub(super) fn new(
+        circuit: &Circuit,
+        rams: &[Ram],
+        clocks: &[Slot],
+        taken: &[Vec<Slot>],
+        owner: impl Fn(Slot) -> Option<usize>,
+    ) -> Self {
+        let groups = clocks.len();
+        let words = (groups + 1).div_ceil(64);
+        let first = circuit.first_lookup();
+        let none = u16::MAX;
+        let mut owners = vec![none; usize::from(first - FIRST_FLIP_FLOP)];
+        for (slot, to) in (FIRST_FLIP_FLOP..first).zip(&mut owners) {
+            *to = owner(slot).map_or(none, |group| group as u16);
+        }
+        debug_assert!(rams.len() == circuit.memories.len());
+        // What each slot comes from, in the order of evaluation.
+        let mut support: Vec<Set> =
+            vec![vec![0; words]; usize::from(first) + circuit.lookups.len()];
+        insert(&mut support[usize::from(CLOCK_SLOT)], groups);
+        for (slot, &group) in (FIRST_FLIP_FLOP..).zip(&owners) {
+            if group != none {
+                insert(&mut support[usize::from(slot)], usize::from(group));
+            }
+        }
+        for (slot, lookup) in (usize::from(first)..).zip(&circuit.lookups) {
+            let mut sum = vec![0; words];
+            lookup.inputs.iter().for_each(|&input| add(&mut sum, &support[usize::from(input)]));
+            support[slot] = sum;
+        }
+        let of = |slots: &[Slot]| {
+            let mut sum = vec![0; words];
+            slots.iter().for_each(|&slot| add(&mut sum, &support[usize::from(slot)]));
+            sum
+        };
+        let mut reads: Vec<Set> = taken.iter().map(|slots| of(slots)).collect();
+        for (group, reads) in reads.iter_mut().enumerate() {
+            reads[group / 64] &= !(1 << (group % 64));
+        }
+        let clocks = clocks.iter().map(|&clock| of(&[clock])).collect();
+        let causes = vec![vec![0; words]; groups];
+        Self { reads, clocks, owners, groups, fired: Vec::new(), causes, changed: vec![0; words] }
+    }
+
+    /// Whether a group looks at anything that another clock changes.
+    pub(super) fn looks_abroad(&self, group: usize) -> bool {
+        self.reads[group].iter().any(|&word| word != 0)
+    }
+
+    /// Whether a group looks at the clock of the board.
+    pub(super) fn looks_at_clock(&self, group: usize) -> bool {
+        contains(&self.reads[group], self.groups)
+    }
+
+    pub(super) fn begin(&mut self) {
+        self.fired.clear();
+        self.changed.fill(0);
+    }
+
+    /// The group of a flip-flop or memory output.
+    pub(super) fn owner(&self, slot: Slot) -> usize {
+        usize::from(self.owners[usize::from(slot - FIRST_FLIP_FLOP)])
+    }
+
+    /// A group has its edge.
+    pub(super) fn fire(&mut self, group: usize, wave: usize) {
+        let mut causes = vec![0; self.changed.len()];
+        for other in (0..self.groups).filter(|&other| contains(&self.clocks[group], other)) {
+            if contains(&self.changed, other) {
+                insert(&mut causes, other);
+                let of_other = self.causes[other].clone();
+                add(&mut causes, &of_other);
+            }
+        }
+        self.causes[group] = causes;
+        self.fired.push((group, wave));
+    }
+
+    /// A register of a group changes. Says whether that comes too late for a group that has taken
+    /// it already, on another clock and not as its cause.
+    pub(super) fn change(&mut self, group: usize, wave: usize, derived: &[bool]) -> bool {
+        insert(&mut self.changed, group);
+        self.fired.iter().any(|&(other, when)| {
+            when < wave
+                && other != group
+                && derived[other]
+                && contains(&self.reads[other], group)
+                && !contains(&self.causes[group], other)
+        })
+    }
+}
+
+fn insert(set: &mut Set, member: usize) {
+    set[member / 64] |= 1 << (member % 64);
+}
+
+fn contains(set: &Set, member: usize) -> bool {
+    set[member / 64] >> (member % 64) & 1 != 0
+}
+
+fn add(set: &mut Set, other: &Set) {
+    set.iter_mut().zip(other).for_each(|(word, more)| *word |= more);
+}
