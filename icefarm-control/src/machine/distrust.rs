@@ -45,3 +45,22 @@ fn who_knows_a_workers_incarnation_is_not_that_worker() {
     assert!(matches!(refusal, Refusal::NameTaken { .. }), "{refusal}");
     assert_eq!(lab.available(), ["A"]);
 }
+
+#[test]
+fn real_boards_that_are_only_claimed_hide_no_simulated_ones() {
+    let mut lab = Lab::with(&["SIM1"]);
+    lab.register("ghost", "g1", vec![free("A", 0, 1)]).unwrap();
+    assert_eq!(lab.available(), ["SIM1"]);
+    lab.reserve("ann", 1);
+    lab.end_all("ann");
+    lab.beat("w", "w1", vec![free("SIM1", 1, 2)]);
+    // Once its worker has answered the farm has a real board, also while it is started again.
+    lab.beat("ghost", "g1", vec![free("A", 0, 1)]);
+    assert_eq!(lab.available(), ["A"]);
+    lab.register("ghost", "g2", vec![free("A", 0, 1)]).unwrap();
+    assert!(lab.available().is_empty());
+    // And after a restart of control, when nobody has answered yet.
+    lab.farm = lab.farm.as_stored();
+    lab.beat("w", "w1", vec![free("SIM1", 1, 3)]);
+    assert!(lab.available().is_empty());
+}

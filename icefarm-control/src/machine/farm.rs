@@ -63,6 +63,8 @@ pub struct Worker {
     pub contact: Contact,
     /// When it last registered or answered since control started. Not stored.
     pub heard: Option<Timestamp>,
+    /// Whether it ever answered, or is known from before a restart of control. Not stored.
+    pub answered: bool,
     /// Boards that it reports although another worker has them. Not stored.
     pub refused: BTreeSet<Serial>,
 }
@@ -226,6 +228,7 @@ impl Farm {
             }
             Change::WorkerHeard { worker, at } => self.worker(worker, |worker| {
                 worker.contact = Contact::Reachable;
+                worker.answered = true;
                 worker.heard = Some(*at);
             }),
             Change::WorkerSilent { worker } => {
@@ -304,6 +307,7 @@ impl Farm {
                 worker.contact = Contact::Awaited;
             }
             worker.heard = None;
+            worker.answered = true;
             worker.refused.clear();
         }
         for board in farm.boards.values_mut().map(Arc::make_mut) {
@@ -345,11 +349,13 @@ impl Farm {
         None
     }
 
-    /// Whether the farm has real boards. Those of a lost worker do not count.
+    /// Whether the farm has real boards. Those of a lost worker do not count, nor those of one that
+    /// never answered, which may not even be there.
     #[must_use]
     pub fn has_real_boards(&self) -> bool {
         let there = |board: &Board| {
-            self.worker_of(board).is_some_and(|worker| worker.contact != Contact::Lost)
+            self.worker_of(board)
+                .is_some_and(|worker| worker.answered && worker.contact != Contact::Lost)
         };
         self.boards.values().any(|board| !board.report.simulated && there(board))
     }

@@ -58,6 +58,7 @@ pub(super) fn register(
         seen: draft.now,
         contact,
         heard: Some(draft.now),
+        answered: before.as_ref().is_some_and(|before| before.answered),
         refused: BTreeSet::new(),
     };
     draft.change(Change::WorkerRegistered(Arc::new(worker)));

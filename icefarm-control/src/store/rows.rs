@@ -248,6 +248,7 @@ pub(super) fn workers(db: &Connection) -> Result<BTreeMap<WorkerName, Arc<Worker
             seen: row.time()?,
             contact: if row.raw()? { Contact::Lost } else { Contact::Awaited },
             heard: None,
+            answered: true,
             refused: BTreeSet::new(),
         })
     })?;
