@@ -28,6 +28,8 @@ mod operator_tests;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
+mod repeat_tests;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod wake_tests;

@@ -185,7 +185,11 @@ impl std::fmt::Display for Refusal {
                 "`serials` names real and simulated boards together; reserve them apart",
             ),
             Self::RequestReused { request } => {
-                write!(f, "`request` {request} was used for another reservation; choose a new one")
+                write!(
+                    f,
+                    "`request` {request} was used for another reservation, with other boards, \
+                     `kind`, `args`, `ttl_s`, `instance` or `simulated`; choose a new id"
+                )
             }
             Self::NotEnough { wanted, available, simulated } => {
                 let boards = if *wanted == 1 { "board was" } else { "boards were" };

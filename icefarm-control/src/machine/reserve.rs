@@ -5,8 +5,10 @@ use super::refusal::some_time;
 use super::{Answer, Answered, Board, Change, Contact, Farm, Lease, Refusal};
 use icefarm_core::wire::{ReserveRequest, Selection};
 use icefarm_core::{
-    ClientName, Kind, LeaseId, Object, RequestId, ReservationId, Serial, Timestamp, WorkerName,
+    ClientName, InstanceId, Kind, LeaseId, Object, RequestId, ReservationId, Serial, Timestamp,
+    WorkerName,
 };
+use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -179,17 +181,29 @@ fn grant(
     boards
 }
 
-/// What was asked for, in short.
+/// What was asked for, in short: two requests that differ in anything that matters have different
+/// texts.
 fn describe(ask: &ReserveRequest) -> String {
-    let mut text = match &ask.selection {
+    let ReserveRequest { selection, name: _, kind, args, request: _, instance, ttl_s, simulated } =
+        ask;
+    let mut text = match selection {
         Selection::Amount(amount) => format!("{amount} boards"),
         Selection::Serials(serials) => {
             let serials: Vec<_> = serials.iter().map(Serial::as_str).collect();
             serials.join(",")
         }
     };
+    // Arguments may be long, and the text is kept. Objects are sorted, so equal ones are written
+    // alike; they came as JSON, and what came as that can be written as that.
+    let args = serde_json::to_vec(args).unwrap_or_default();
+    let digest = Sha256::digest(&args);
+    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let instance = instance.as_ref().map(InstanceId::as_str);
     // Writing to a text does not fail.
-    let _ = write!(text, " as {}", ask.kind);
+    let _ = write!(
+        text,
+        " as {kind} with {digest}, ttl {ttl_s:?}, instance {instance:?}, simulated {simulated:?}"
+    );
     text
 }
 
