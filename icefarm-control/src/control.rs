@@ -7,7 +7,7 @@ use crate::live::Gallery;
 use crate::pacer::tell_time;
 use crate::routes::{Context, routes};
 use crate::sockets::{Post, Sockets, Streams};
-use crate::store::{SqliteStore, Store, StoreError};
+use crate::store::{SqliteStore, Store, StoreError, Stored};
 use icefarm_core::wire::ServerFrame;
 use icefarm_core::{Clock, SteadyClock, SystemClock};
 use icefarm_net::{HttpClient, Hub, Listener, recover, serve};
@@ -42,6 +42,7 @@ pub(crate) type Ids = Arc<dyn Fn() -> String + Send + Sync>;
 /// A control server, ready to run.
 pub struct Control {
     store: Box<dyn Store>,
+    stored: Stored,
     config: ControlConfig,
     clock: Arc<dyn Clock>,
     http: HttpClient,
@@ -136,18 +137,19 @@ impl ControlBuilder {
         self
     }
 
-    /// Opens the store.
+    /// Opens the store and reads what it holds.
     ///
     /// # Errors
     /// [`ControlError`] if there is none, or it cannot be used.
     pub fn build(self) -> Result<Control, ControlError> {
-        let store = match self.place.ok_or(ControlError::NoStore)? {
+        let mut store: Box<dyn Store> = match self.place.ok_or(ControlError::NoStore)? {
             Place::Store(store) => store,
             Place::File(path) => Box::new(SqliteStore::open(path)?),
             Place::Memory => Box::new(SqliteStore::in_memory()?),
         };
         let Self { config, clock, http, ids, desk, .. } = self;
-        Ok(Control { store, config, clock, http, ids, desk })
+        let stored = store.load(config.rules, clock.now())?;
+        Ok(Control { store, stored, config, clock, http, ids, desk })
     }
 }
 
@@ -169,16 +171,17 @@ impl Control {
     /// workers are as they were when it is started again.
     ///
     /// # Errors
-    /// [`ControlError`] if what the store holds cannot be read.
+    /// [`ControlError::Thread`].
     pub async fn run(
-        mut self,
+        self,
         listener: impl Listener,
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), ControlError> {
         let started = self.clock.now();
         // The machine's clock may be set at any time; this one only ever moves on.
         let clock = SteadyClock::starting_at(started);
-        let mut stored = self.store.load(self.config.rules, started)?;
+        let mut stored = self.stored;
+        (stored.farm.started, stored.farm.awake) = (started, started);
         tracing::info!(
             boards = stored.farm.boards.len(),
             leases = stored.farm.leases.len(),

@@ -89,6 +89,10 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
     if !is_new && application != APPLICATION_ID {
         return Err(StoreError::Foreign { path: path.into() });
     }
+    let damaged = |reason: &str| StoreError::Damaged { path: path.into(), reason: reason.into() };
+    if !is_new && objects > 0 && found <= 0 {
+        return Err(damaged("it has tables, and no version of their schema"));
+    }
     let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
     if found > known {
         return Err(StoreError::Newer { path: path.into(), found, known });
@@ -96,7 +100,13 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
     let done = usize::try_from(found).unwrap_or(0);
     for (step, migration) in MIGRATIONS.iter().enumerate().skip(done) {
         let transaction = connection.transaction()?;
-        transaction.execute_batch(migration)?;
+        transaction.execute_batch(migration).map_err(|error| match error {
+            // What is said beside the message is the whole migration.
+            rusqlite::Error::SqlInputError { msg, .. } => {
+                damaged(&format!("it cannot be upgraded to version {}: {msg}", step + 1))
+            }
+            error => error.into(),
+        })?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
         transaction.pragma_update(None, "user_version", rows::int(step as u64 + 1))?;
         transaction.commit()?;

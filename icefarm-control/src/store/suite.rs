@@ -346,6 +346,23 @@ fn what_is_no_farm_is_left_alone() {
 }
 
 #[test]
+fn a_schema_that_is_not_what_its_version_says_is_told_in_a_sentence() {
+    for (version, batch) in [(0, "SELECT 1"), (-1, "SELECT 1"), (1, "CREATE TABLE journal (x)")] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("farm.db");
+        let connection = rusqlite::Connection::open(&path).unwrap();
+        connection.execute_batch(include_str!("../../migrations/0001.sql")).unwrap();
+        connection.execute_batch(batch).unwrap();
+        connection.pragma_update(None, "application_id", 0x6963_6546).unwrap();
+        connection.pragma_update(None, "user_version", version).unwrap();
+        drop(connection);
+        let error = SqliteStore::open(&path).unwrap_err().to_string();
+        assert!(error.contains("move it away to begin with an empty farm"), "{error}");
+        assert!(!error.contains("CREATE") && error.len() < 500, "{error}");
+    }
+}
+
+#[test]
 fn damage_is_found_and_said() {
     let mut place = file();
     live(place.open());

@@ -91,3 +91,16 @@ async fn a_second_control_on_a_database_is_refused() {
     Control::builder().database(&database).build().unwrap();
     assert!(matches!(Control::builder().build(), Err(ControlError::NoStore)));
 }
+
+#[tokio::test]
+async fn a_store_that_cannot_be_read_is_said_before_anything_is_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("farm.db");
+    let open = || icefarm_control::Control::builder().database(&path).build();
+    drop(open().unwrap());
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection.execute_batch("INSERT INTO requests VALUES ('ann', 'q', '{')").unwrap();
+    drop(connection);
+    let error = open().unwrap_err().to_string();
+    assert!(error.contains("`requests`"), "{error}");
+}
