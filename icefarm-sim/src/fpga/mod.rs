@@ -41,7 +41,7 @@ pub use chip::{Chip, Net, Pad, Switch, TableError};
 pub use circuit::{CLOCK_PIN, Circuit};
 pub use editor::Editor;
 pub use refusal::{Refusal, Tile};
-pub use simulator::{Count, Limits, Period, Samples, Simulator};
+pub use simulator::{Count, Counting, Limits, Period, Samples, Sampling, Simulator};
 
 /// Frequency of the clock that the pico2-ice feeds to the FPGA, in hertz.
 pub const CLOCK_HZ: u64 = 48_000_000;
@@ -72,6 +72,10 @@ pub fn count_pulses(
     window: Window<'_>,
     limits: &Limits<'_>,
 ) -> Result<Count, Refusal> {
-    let bitstream = Bitstream::parse(bitstream)?;
-    Circuit::extract(&bitstream, window.pin)?.count(window.cycles, limits)
+    let mut counting = Counting::parse(bitstream, window)?;
+    loop {
+        if let Some(count) = counting.go_on(u64::MAX, limits)? {
+            return Ok(count);
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Counts pulses over a window of any length.
 
-use super::super::{Circuit, Refusal};
+use super::super::{Bitstream, Circuit, Refusal, Window};
 use super::limits::Limits;
 use super::repetition::{Period, Search};
 
@@ -33,29 +33,116 @@ impl Circuit {
     /// [`Refusal::TooLong`] if the state does not repeat before the budget is used up, and what
     /// [`Simulator::run`](super::Simulator::run) refuses.
     pub fn count(&self, cycles: u64, limits: &Limits<'_>) -> Result<Count, Refusal> {
-        let mut simulator = self.simulator()?;
-        let mut search = Search::new(&simulator, cycles, limits);
-        let repetition = search.run_to(&mut simulator, cycles)?;
-        let mut simulated_cycles = simulator.cycle();
-        if let Some(period) = repetition {
-            // Pulses must keep their distance also where a period meets the next.
-            let seam = (cycles - simulator.cycle()).min(2);
-            simulator.run(seam)?;
-            let left = cycles - simulator.cycle();
-            let times = left / period.cycles;
-            simulator.skip(times * period.cycles, times * period.pulses);
-            let rest = left % period.cycles;
-            search.finish(&mut simulator, cycles)?;
-            simulated_cycles += seam + rest;
+        let mut counting = Counting::new(self, cycles)?;
+        loop {
+            if let Some(count) = counting.go_on(u64::MAX, limits)? {
+                return Ok(count);
+            }
         }
-        Ok(Count {
-            pulses: simulator.pulses(),
-            cycles,
-            simulated_cycles,
-            period: repetition,
-            luts: self.luts(),
-            flip_flops: self.flip_flops(),
-            carries: self.carries(),
-        })
+    }
+}
+
+/// A count that is made in turns, so that many can share a processor.
+///
+/// ```no_run
+/// use icefarm_sim::fpga::{Counting, Limits, Window};
+///
+/// let mut counting = Counting::parse(&std::fs::read("circuit.bin")?, Window::SECOND)?;
+/// let count = loop {
+///     if let Some(count) = counting.go_on(Limits::TURN, &Limits::default())? {
+///         break count;
+///     }
+///     println!("{} cycles so far", counting.cycle());
+/// };
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Counting {
+    search: Search,
+    /// Cycles that were left out because they repeat others.
+    skipped: u64,
+    stage: Stage,
+    /// The size of the circuit: tables, flip-flops, carries.
+    size: [usize; 3],
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Stage {
+    Searching,
+    /// The two cycles after a repetition: pulses must keep their distance also where a period
+    /// meets the next.
+    Seam,
+    Rest,
+}
+
+impl Counting {
+    /// A count of a circuit over a number of cycles from its start.
+    ///
+    /// # Errors
+    /// What [`Circuit::simulator`] refuses.
+    pub fn new(circuit: &Circuit, cycles: u64) -> Result<Self, Refusal> {
+        let search = Search::new(circuit.simulator()?, cycles);
+        let size = [circuit.luts(), circuit.flip_flops(), circuit.carries()];
+        Ok(Self { search, skipped: 0, stage: Stage::Searching, size })
+    }
+
+    /// A count of a bitstream file.
+    ///
+    /// # Errors
+    /// A [`Refusal`] if the bitstream is no good, or the circuit one that cannot be simulated.
+    pub fn parse(bitstream: &[u8], window: Window<'_>) -> Result<Self, Refusal> {
+        let bitstream = Bitstream::parse(bitstream)?;
+        Self::new(&Circuit::extract(&bitstream, window.pin)?, window.cycles)
+    }
+
+    /// How many cycles are counted.
+    pub fn cycle(&self) -> u64 {
+        self.search.simulator.cycle()
+    }
+
+    /// Goes on for about so much work, and gives the count if that was enough. See
+    /// [`Limits::work`] for what work is; the limits hold for all turns together.
+    ///
+    /// # Errors
+    /// What [`Circuit::count`] refuses.
+    pub fn go_on(&mut self, work: u64, limits: &Limits<'_>) -> Result<Option<Count>, Refusal> {
+        self.search.begin_turn(work);
+        let end = self.search.window;
+        loop {
+            match self.stage {
+                Stage::Searching => {
+                    if !self.search.search(end, limits)? {
+                        return Ok(None);
+                    }
+                    self.stage = Stage::Seam;
+                }
+                Stage::Seam => {
+                    if let Some(period) = self.search.period {
+                        let simulator = &mut self.search.simulator;
+                        simulator.run((end - simulator.cycle()).min(2))?;
+                        let times = (end - simulator.cycle()) / period.cycles;
+                        self.skipped = times * period.cycles;
+                        simulator.skip(self.skipped, times * period.pulses);
+                    }
+                    self.stage = Stage::Rest;
+                }
+                Stage::Rest => {
+                    return Ok(self.search.run(end, limits)?.then(|| self.count()));
+                }
+            }
+        }
+    }
+
+    fn count(&self) -> Count {
+        let [luts, flip_flops, carries] = self.size;
+        Count {
+            pulses: self.search.simulator.pulses(),
+            cycles: self.search.window,
+            simulated_cycles: self.search.window - self.skipped,
+            period: self.search.period,
+            luts,
+            flip_flops,
+            carries,
+        }
     }
 }

@@ -4,22 +4,32 @@ use super::super::Refusal;
 use super::Simulator;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// How far a count may go.
+/// How far a simulation may go.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits<'a> {
-    /// Evaluations of tables and flip-flops after which a count is given up. A measure of work and
-    /// not of time, so that the same circuit has the same outcome on every machine. A core of 2020
-    /// makes some hundred million in a second.
+    /// The work after which a simulation is given up, in units of about a nanosecond on a core of
+    /// 2020 (two at most). It is counted and not measured, so that the same circuit has the same
+    /// outcome on every machine.
     pub work: u64,
-    /// Set this to true from elsewhere to stop the count within some milliseconds.
+    /// Set this to true from elsewhere to stop the simulation within some milliseconds.
     pub cancel: Option<&'a AtomicBool>,
 }
 
+impl Limits<'_> {
+    /// Work of some fifty milliseconds: a good turn where many simulations share a processor.
+    pub const TURN: u64 = 50_000_000;
+}
+
 impl Default for Limits<'_> {
-    /// Six thousand million evaluations: a circuit of 125 tables and flip-flops can be followed
-    /// through 48,000,000 cycles, without a period.
+    /// Ten thousand million: a simulation has an outcome after ten seconds, twenty at most,
+    /// whatever the circuit is.
+    ///
+    /// That is 208 for each of 48,000,000 cycles. A table or flip-flop of which no ring runs
+    /// through others needs a fraction of one, so that pipelines and counters can be as large as
+    /// the chip; 64 tables that all depend on each other need about 40; of flip-flops on derived
+    /// clocks and the tables between them each needs one or more in each half cycle.
     fn default() -> Self {
-        Self { work: 6_000_000_000, cancel: None }
+        Self { work: 10_000_000_000, cancel: None }
     }
 }
 

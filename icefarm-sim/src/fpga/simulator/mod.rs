@@ -7,10 +7,10 @@ mod repetition;
 mod sample;
 mod waves;
 
-pub use count::Count;
+pub use count::{Count, Counting};
 pub use limits::Limits;
 pub use repetition::Period;
-pub use sample::Samples;
+pub use sample::{Samples, Sampling};
 
 use super::circuit::{CLOCK_SLOT, Circuit, FIRST_FLIP_FLOP, Latch, Lookup, Slot};
 use super::{Refusal, circuit};

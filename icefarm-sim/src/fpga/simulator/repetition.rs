@@ -17,62 +17,72 @@ pub struct Period {
 /// The first distance at which a repetition is looked for, in cycles.
 const FIRST_DISTANCE: u64 = 64;
 
-/// Runs a simulator and compares its state with one that is kept from ever longer ago (Brent's
-/// algorithm), so that a repetition is noticed at the latest after three times its length.
-pub(super) struct Search<'a> {
+/// A simulation that looks for a repetition: the state is compared with one that is kept from ever
+/// longer ago (Brent's algorithm), so that it is noticed at the latest after three times its
+/// length.
+#[derive(Debug, Clone)]
+pub(super) struct Search {
+    pub(super) simulator: Simulator,
+    /// What was found.
+    pub(super) period: Option<Period>,
     /// The length of the whole simulation in cycles, for messages.
-    window: u64,
-    limits: &'a Limits<'a>,
+    pub(super) window: u64,
     mark: Vec<u8>,
     /// The cycle of the mark, and the pulses until then.
     start: u64,
     pulses: u64,
     distance: u64,
+    /// The work at which the present turn ends.
+    turn: u64,
 }
 
-impl<'a> Search<'a> {
-    pub(super) fn new(simulator: &Simulator, window: u64, limits: &'a Limits<'a>) -> Self {
-        let mut search =
-            Self { window, limits, mark: Vec::new(), start: 0, pulses: 0, distance: 0 };
-        search.keep(simulator, FIRST_DISTANCE);
-        search
+impl Search {
+    pub(super) fn new(simulator: Simulator, window: u64) -> Self {
+        let mark = simulator.state();
+        let (period, start, pulses, turn) = (None, 0, 0, 0);
+        Self { simulator, period, window, mark, start, pulses, distance: FIRST_DISTANCE, turn }
     }
 
-    fn keep(&mut self, simulator: &Simulator, distance: u64) {
-        self.mark = simulator.state();
-        (self.start, self.pulses) = (simulator.cycle(), simulator.pulses());
-        self.distance = distance;
+    /// Begins a turn of so much work.
+    pub(super) fn begin_turn(&mut self, work: u64) {
+        self.turn = self.simulator.work().saturating_add(work);
     }
 
-    /// Runs to a cycle, or until the state is one that was before.
-    pub(super) fn run_to(
-        &mut self,
-        simulator: &mut Simulator,
-        end: u64,
-    ) -> Result<Option<Period>, Refusal> {
-        while simulator.cycle() < end {
-            self.limits.check(simulator, self.window)?;
+    /// Runs to a cycle, and no further than to a repetition. Says whether either was reached
+    /// within the turn.
+    pub(super) fn search(&mut self, to: u64, limits: &Limits<'_>) -> Result<bool, Refusal> {
+        while self.period.is_none() && self.simulator.cycle() < to {
+            let Some(work) = self.work(limits)? else { return Ok(false) };
+            let simulator = &mut self.simulator;
             let left = self.distance - (simulator.cycle() - self.start);
-            let cycles = left.min(end - simulator.cycle());
-            if simulator.advance(cycles, Some(&self.mark), CHUNK)? {
-                return Ok(Some(Period {
-                    cycles: simulator.cycle() - self.start,
-                    pulses: simulator.pulses() - self.pulses,
-                }));
-            }
-            if simulator.cycle() - self.start >= self.distance {
-                self.keep(simulator, self.distance.saturating_mul(2));
+            let cycles = left.min(to - simulator.cycle());
+            let repeats = simulator.advance(cycles, Some(&self.mark), work)?;
+            let passed = simulator.cycle() - self.start;
+            if repeats {
+                let pulses = simulator.pulses() - self.pulses;
+                self.period = Some(Period { cycles: passed, pulses });
+            } else if passed >= self.distance {
+                self.mark = simulator.state();
+                (self.start, self.pulses) = (simulator.cycle(), simulator.pulses());
+                self.distance = self.distance.saturating_mul(2);
             }
         }
-        Ok(None)
+        Ok(true)
     }
 
-    /// Runs to a cycle once there is nothing more to look for.
-    pub(super) fn finish(&self, simulator: &mut Simulator, end: u64) -> Result<(), Refusal> {
-        while simulator.cycle() < end {
-            self.limits.check(simulator, self.window)?;
-            simulator.advance(end - simulator.cycle(), None, CHUNK)?;
+    /// Runs to a cycle, whatever repeats. Says whether it was reached within the turn.
+    pub(super) fn run(&mut self, to: u64, limits: &Limits<'_>) -> Result<bool, Refusal> {
+        while self.simulator.cycle() < to {
+            let Some(work) = self.work(limits)? else { return Ok(false) };
+            self.simulator.advance(to - self.simulator.cycle(), None, work)?;
         }
-        Ok(())
+        Ok(true)
+    }
+
+    /// How much work may be done before the next look at the limits; nothing if the turn is over.
+    fn work(&self, limits: &Limits<'_>) -> Result<Option<u64>, Refusal> {
+        limits.check(&self.simulator, self.window)?;
+        let left = self.turn.saturating_sub(self.simulator.work());
+        Ok((left != 0).then_some(left.min(CHUNK)))
     }
 }

@@ -34,41 +34,93 @@ impl Circuit {
         count: usize,
         limits: &Limits<'_>,
     ) -> Result<Samples, Refusal> {
-        let mut simulator = self.simulator()?;
+        let mut sampling = Sampling::new(self, every, count)?;
+        loop {
+            if let Some(samples) = sampling.go_on(u64::MAX, limits)? {
+                return Ok(samples);
+            }
+        }
+    }
+}
+
+/// Samples that are taken in turns, so that many simulations can share a processor: see
+/// [`Counting`](super::Counting).
+#[derive(Debug, Clone)]
+pub struct Sampling {
+    search: Search,
+    every: u64,
+    count: usize,
+    levels: Vec<bool>,
+    /// Once there is a period: where in it the other looks are, as cycles, and which ones these
+    /// are, the first at the end.
+    open: Option<Vec<(u64, usize)>>,
+    /// Two cycles into that period: pulses must keep their distance also where a period meets the
+    /// next.
+    seam: u64,
+}
+
+impl Sampling {
+    /// `count` looks at the pin of a circuit, one after each `every` cycles.
+    ///
+    /// # Errors
+    /// What [`Circuit::simulator`] refuses.
+    pub fn new(circuit: &Circuit, every: u64, count: usize) -> Result<Self, Refusal> {
         let window = every.saturating_mul(count as u64);
-        let mut search = Search::new(&simulator, window, limits);
-        let mut levels = Vec::new();
-        let mut repetition = None;
-        while levels.len() < count {
+        let search = Search::new(circuit.simulator()?, window);
+        Ok(Self { search, every, count, levels: Vec::new(), open: None, seam: 0 })
+    }
+
+    /// Goes on for about so much work, and gives the samples if that was enough; see
+    /// [`Counting::go_on`](super::Counting::go_on).
+    ///
+    /// # Errors
+    /// What [`Circuit::sample`] refuses.
+    pub fn go_on(&mut self, work: u64, limits: &Limits<'_>) -> Result<Option<Samples>, Refusal> {
+        self.search.begin_turn(work);
+        while self.open.is_none() && self.levels.len() < self.count {
             // Whatever lies beyond the range of cycles cannot be reached by going through them.
-            let at = every.saturating_mul(levels.len() as u64 + 1);
-            repetition = search.run_to(&mut simulator, at)?;
-            if repetition.is_some() {
-                break;
+            let at = self.every.saturating_mul(self.levels.len() as u64 + 1);
+            if !self.search.search(at, limits)? {
+                return Ok(None);
             }
-            levels.push(simulator.pin());
-        }
-        let mut simulated_cycles = simulator.cycle();
-        if let Some(period) = repetition {
-            // Looks at the same place of the period see the same, so that the places come in
-            // their order within the period and not in that of the looks.
-            let begin = simulator.cycle();
-            let place = |look: usize| {
-                let at = u128::from(every) * (look as u128 + 1);
-                ((at - u128::from(begin)) % u128::from(period.cycles)) as u64
-            };
-            let mut open: Vec<(u64, usize)> =
-                (levels.len()..count).map(|look| (place(look), look)).collect();
-            open.sort_unstable();
-            levels.resize(count, false);
-            for (place, look) in open {
-                search.finish(&mut simulator, begin + place)?;
-                levels[look] = simulator.pin();
+            match self.search.period {
+                Some(period) => self.open = Some(self.fold(period)),
+                None => self.levels.push(self.search.simulator.pin()),
             }
-            // Pulses must keep their distance also where a period meets the next.
-            search.finish(&mut simulator, window.min(begin + 2))?;
-            simulated_cycles = simulator.cycle();
         }
-        Ok(Samples { levels, every, simulated_cycles, period: repetition })
+        if let Some(open) = &mut self.open {
+            while let Some(&(at, look)) = open.last() {
+                if !self.search.run(at, limits)? {
+                    return Ok(None);
+                }
+                self.levels[look] = self.search.simulator.pin();
+                open.pop();
+            }
+        }
+        if !self.search.run(self.seam.min(self.search.window), limits)? {
+            return Ok(None);
+        }
+        Ok(Some(Samples {
+            levels: std::mem::take(&mut self.levels),
+            every: self.every,
+            simulated_cycles: self.search.simulator.cycle(),
+            period: self.search.period,
+        }))
+    }
+
+    /// Brings all looks that are still to be taken into the period that comes next. Looks at the
+    /// same place of a period see the same, so that they come in the order of these places.
+    fn fold(&mut self, period: Period) -> Vec<(u64, usize)> {
+        let begin = self.search.simulator.cycle();
+        let at = |look: usize| {
+            let at = u128::from(self.every) * (look as u128 + 1);
+            begin + ((at - u128::from(begin)) % u128::from(period.cycles)) as u64
+        };
+        let mut open: Vec<(u64, usize)> =
+            (self.levels.len()..self.count).map(|look| (at(look), look)).collect();
+        open.sort_unstable_by(|a, b| b.cmp(a));
+        self.levels.resize(self.count, false);
+        self.seam = begin.saturating_add(2);
+        open
     }
 }
