@@ -235,7 +235,7 @@ fn set_defaults(
 fn check(command: &Command, id: &str, text: &str) -> Result<(), String> {
     let Some(arg) = command.get_arguments().find(|arg| arg.get_id() == id) else { return Ok(()) };
     if matches!(arg.get_action(), ArgAction::SetTrue | ArgAction::SetFalse) {
-        let is_bool = BoolishValueParser::new().parse_ref(command, Some(arg), OsStr::new(text));
+        let is_bool = BoolishValueParser::new().parse_ref(command, None, OsStr::new(text));
         return is_bool.map(drop).map_err(|_| format!("`{text}` is neither true nor false"));
     }
     let Some(long) = arg.get_long() else { return Ok(()) };
@@ -315,6 +315,12 @@ mod tests {
                 Command::new("worker")
                     .arg(Arg::new("listen").long("listen").default_value("127.0.0.1:8081"))
                     .arg(Arg::new("sim_serial").long("sim-serial").action(ArgAction::Append))
+                    .arg(
+                        Arg::new("boards")
+                            .long("boards")
+                            .value_parser(clap::value_parser!(u32))
+                            .env("ICEFARM_TEST_NOWHERE"),
+                    )
                     .arg(Arg::new("insecure").long("insecure").action(ArgAction::SetTrue)),
             )
             .subcommand(
@@ -365,6 +371,15 @@ mod tests {
         assert!(error.to_string().contains("[worker] has no key `lsten`; keys: listen"));
         let error = with_file("[worker]\nlisten = [1]", &["icefarm", "worker"]).unwrap_err();
         assert!(matches!(error, ConfigError::WrongValue { .. }));
+        let error = with_file("[worker]\nlisten = 7\ninsecure = \"maybe\"", &["icefarm"]);
+        let text = error.unwrap_err().to_string();
+        assert!(
+            text.ends_with("`insecure` in [worker]: `maybe` is neither true nor false"),
+            "{text}"
+        );
+        let error = with_file("[worker]\nboards = \"many\"", &["icefarm", "worker"]);
+        let text = error.unwrap_err().to_string();
+        assert!(text.contains("`boards` in [worker]: invalid value 'many'"), "{text}");
         let error = with_file("[worker", &["icefarm", "worker"]).unwrap_err();
         assert!(matches!(error, ConfigError::Syntax { .. }));
     }

@@ -89,7 +89,13 @@ fn read(matches: &ArgMatches) -> Result<Cli, clap::Error> {
         match (is_said("boards"), is_said("serial")) {
             (true, true) => {
                 let text = "`--boards` and `--serial` exclude each other: serials say how many";
-                return Err(Cli::command().error(ErrorKind::ArgumentConflict, text));
+                let mut command = Cli::command();
+                command.build();
+                let evaluate = command.find_subcommand_mut("evaluate");
+                let kind = ErrorKind::ArgumentConflict;
+                return Err(
+                    evaluate.map_or_else(|| clap::Error::new(kind), |sub| sub.error(kind, text))
+                );
             }
             (true, false) => args.serial.clear(),
             (false, _) => {}

@@ -3,7 +3,8 @@
 use crate::farm::{Farm, circuit, icefarm, run, stderr, stdout};
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::process::Stdio;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 
 fn lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -132,4 +133,59 @@ fn a_run_waits_for_boards_that_others_hold() {
     let output = waiting.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert!(stdout(&output).contains("1000"));
+}
+
+#[test]
+fn boards_that_are_held_under_the_name_are_used_as_they_are() {
+    let farm = Farm::start(2);
+    let url = farm.control.url.as_str();
+    let one = circuit("pulses_1000.bin");
+    let reserved = run(&["reserve", "1", "--name", "alice", "--control", url]);
+    let held = stdout(&reserved).split_whitespace().next().unwrap().to_owned();
+    let free = stdout(&run(&["devices", "--available", "--control", url])).trim().to_owned();
+    let evaluate = |name: &str, serials: &str, more: &[&str]| {
+        let args = ["evaluate", &one, "--name", name, "--serial", serials, "--wait", "0"];
+        let output = run(&[&args, &["--json", "--control", url][..], more].concat());
+        (output.status.code(), stdout(&output), stderr(&output))
+    };
+    let (code, outcomes, text) = evaluate("alice", &held, &[]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(outcomes.contains(&format!("\"serial\":\"{held}\"")), "{outcomes}");
+    // It is still held.
+    let ended = run(&["end", &held, "--name", "bob", "--control", url]);
+    assert_eq!(ended.status.code(), Some(1));
+
+    let (code, _, text) = evaluate("bob", &held, &[]);
+    assert_eq!(code, Some(1));
+    assert!(text.contains("not_available"), "{text}");
+    let both = format!("{held},{free}");
+    assert!(evaluate("alice", &both, &[]).2.contains(&free));
+    assert!(evaluate("alice", &held, &["--kind", "other"]).2.contains("--kind asks for `other`"));
+    assert!(evaluate("alice", &held, &["--arg", "a=1"]).2.contains("leave --arg out"));
+    // One that is free is reserved for the run.
+    assert_eq!(evaluate("bob", &free, &[]).0, Some(0));
+}
+
+/// Without a bound the program would go on asking a control server that is gone for a minute, and
+/// then tell something else.
+#[test]
+fn an_interrupted_run_does_not_wait_for_a_control_server_that_is_gone() {
+    let farm = Farm::start(1);
+    let one = circuit("pulses_1000.bin");
+    let list = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(list.path(), format!("{one}\n").repeat(1000)).unwrap();
+    let list = format!("@{}", list.path().display());
+    let mut run = icefarm(&["evaluate", &list, "--json", "--control", &farm.control.url]);
+    let mut run = run.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut outcomes = BufReader::new(run.stdout.take().unwrap());
+    outcomes.read_line(&mut String::new()).unwrap();
+    // Nobody reads the others.
+    drop(outcomes);
+    farm.control.kill();
+    let id = run.id().to_string();
+    assert!(Command::new("kill").args(["-s", "INT", &id]).status().unwrap().success());
+    let output = run.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    let text = stderr(&output);
+    assert!(text.contains("control does not answer"), "{text}");
 }

@@ -10,4 +10,7 @@
 mod commands;
 mod evaluate;
 mod farm;
+mod hold;
+mod overview;
 mod restart;
+mod settings;
