@@ -5,6 +5,7 @@
 mod chipdb;
 mod circuits;
 mod mutants;
+mod outside;
 mod random;
 mod suite;
 mod verilator;
@@ -23,6 +24,8 @@ const COMMANDS: &[Command] = &[
     ("circuits", "compare the circuits of examples/circuits with Verilator", circuits::run),
     ("mutants", "simulate mutants of a circuit and compare some with Verilator", mutants::run),
     ("random", "build random circuits and compare them with Verilog simulation", random::run),
+    ("package", "pack what is published, and build and run a project of it", outside::package),
+    ("guide", "follow states/README.md; with --clone as a newcomer does", outside::follow),
 ];
 
 fn main() -> ExitCode {

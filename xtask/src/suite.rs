@@ -92,7 +92,11 @@ fn hermetic() -> Vec<Stage> {
 fn beyond_rust() -> Vec<Stage> {
     let xtask =
         |args: &[&str]| cargo(&[&["run", "--release", "--package", "xtask", "--"], args].concat());
+    // Both compile in the profile of the tests, of which much can be used again.
+    let outside = |task| cargo(&["xtask", task]);
     vec![
+        Stage { name: "a project made of the packages", command: outside("package") },
+        Stage { name: "the guide for authors of states", command: outside("guide") },
         Stage { name: "example circuits against Verilator", command: xtask(&["circuits"]) },
         Stage {
             name: "mutants against Verilator",
@@ -101,7 +105,8 @@ fn beyond_rust() -> Vec<Stage> {
     ]
 }
 
-fn cargo(args: &[&str]) -> Command {
+/// The cargo that runs this task, with its arguments.
+pub(crate) fn cargo(args: &[&str]) -> Command {
     // Cargo tells the programs that it runs which cargo it is.
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(args);
