@@ -41,7 +41,7 @@ pub mod fpga;
 pub use blocking::Threads;
 pub use board::{FirmwarePort, SimError, VirtualBoard, VirtualBus, VirtualBusBuilder};
 pub use faults::{BoardChoice, Effect, Fault, FaultError, FaultPlan, Trigger};
-pub use firmware::{CountError, Firmware, FirmwareModel, VirtualHardware};
+pub use firmware::{CountError, Firmware, FirmwareModel, Looks, VirtualHardware};
 
 /// What [`firmware!`] expands to. Not part of the public interface.
 #[doc(hidden)]

@@ -2,7 +2,7 @@
 
 use crate::board::Pace;
 use crate::faults::{Effect, Moment, Script};
-use crate::fpga::{self, CLOCK_HZ, Count, Limits, Refusal, Window};
+use crate::fpga::{self, Bitstream, CLOCK_HZ, Circuit, Count, Limits, Refusal, Window};
 use bytes::Bytes;
 use icefarm_core::{Blocking, BlockingError, Serial};
 use std::fmt;
@@ -41,7 +41,21 @@ pub struct VirtualHardware {
     falsified: Arc<Mutex<Option<String>>>,
 }
 
-/// Why there is no count.
+/// At which moments a pin is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Looks<'a> {
+    /// The pin of the sg48 package.
+    pub pin: &'a str,
+    /// The distance from one look to the next, and from the start of the FPGA to the first one, in
+    /// cycles of its 48 MHz clock.
+    pub every: u64,
+    /// How many looks are not told.
+    pub skip: usize,
+    /// How many are told after that.
+    pub count: usize,
+}
+
+/// Why there is no count, or another measurement.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CountError {
@@ -141,27 +155,63 @@ impl VirtualHardware {
     /// [`CountError`], above all for circuits that cannot be simulated; those are told without
     /// waiting for the window.
     pub async fn count_pulses(&self, window: Window<'_>) -> Result<Count, CountError> {
-        let bitstream = self.bitstream.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let bitstream = bitstream.ok_or(CountError::NotConfigured)?;
-        let (cycles, pin, work) = (window.cycles, window.pin.to_owned(), self.simulation.work);
-        let given_up = GivenUp::default();
-        let cancel = Arc::clone(&given_up.0);
-        let count = self.simulation.blocking.call(move || {
-            let limits = Limits { work, cancel: Some(&cancel) };
-            fpga::count_pulses(&bitstream, Window { cycles, pin: &pin }, &limits)
+        let (cycles, pin) = (window.cycles, window.pin.to_owned());
+        let count = self.observe(cycles, move |bitstream, limits| {
+            fpga::count_pulses(bitstream, Window { cycles, pin: &pin }, limits)
         });
-        let count = async { Ok::<_, CountError>(count.await??) };
-        let duration = Duration::from_secs_f64(cycles as f64 / CLOCK_HZ as f64);
-        let elapsed = async {
-            self.sleep(duration).await;
-            Ok(())
-        };
-        let (mut count, ()) = tokio::try_join!(count, elapsed)?;
+        let mut count = count.await?;
         if let Some(off_by) = self.concluded().await {
             let less = || count.pulses + off_by.unsigned_abs();
             count.pulses = count.pulses.checked_add_signed(off_by).unwrap_or_else(less);
         }
         Ok(count)
+    }
+
+    /// Looks at a pin at regular intervals from the start of the FPGA on, and tells whether it was
+    /// high each time.
+    ///
+    /// The levels are exact, and take as much of the board's time as the looks, or longer if the
+    /// simulation does. Giving up the waiting stops the simulation.
+    ///
+    /// # Errors
+    /// As [`count_pulses`](Self::count_pulses).
+    pub async fn sample(&self, looks: Looks<'_>) -> Result<Vec<bool>, CountError> {
+        let Looks { every, skip, count, .. } = looks;
+        let (pin, all) = (looks.pin.to_owned(), skip.saturating_add(count));
+        let samples = self.observe(every.saturating_mul(all as u64), move |bitstream, limits| {
+            let circuit = Circuit::extract(&Bitstream::parse(bitstream)?, &pin)?;
+            circuit.sample(every, all, limits)
+        });
+        let mut levels = samples.await?.levels.split_off(skip);
+        if let Some(off_by) = self.concluded().await {
+            let wrong = usize::try_from(off_by.unsigned_abs()).unwrap_or(usize::MAX);
+            levels.iter_mut().take(wrong).for_each(|level| *level = !*level);
+        }
+        Ok(levels)
+    }
+
+    /// Simulates what the FPGA is configured with, while so many cycles pass on the board.
+    async fn observe<T: Send + 'static>(
+        &self,
+        cycles: u64,
+        simulate: impl FnOnce(&[u8], &Limits<'_>) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, CountError> {
+        let bitstream = self.bitstream.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let bitstream = bitstream.ok_or(CountError::NotConfigured)?;
+        let given_up = GivenUp::default();
+        let (work, cancel) = (self.simulation.work, Arc::clone(&given_up.0));
+        let observed = self
+            .simulation
+            .blocking
+            .call(move || simulate(&bitstream, &Limits { work, cancel: Some(&cancel) }));
+        let observed = async { Ok::<_, CountError>(observed.await??) };
+        let duration = Duration::from_secs_f64(cycles as f64 / CLOCK_HZ as f64);
+        let elapsed = async {
+            self.sleep(duration).await;
+            Ok(())
+        };
+        let (observed, ()) = tokio::try_join!(observed, elapsed)?;
+        Ok(observed)
     }
 }
 
@@ -208,6 +258,21 @@ mod tests {
         let refused = board.count_pulses(Window::SECOND).await.unwrap_err();
         assert_eq!(refused.code(), "combinational_loop");
         assert_eq!(board.now_us(), 1_000_000, "a refusal is not waited for");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn looks_take_as_long_as_they_are_apart() {
+        let board = hardware(2.0, Arc::new(Inline), u64::MAX);
+        board.configure(bundled("pulses_1000.bin"));
+        let begun = Instant::now();
+        let looks = Looks { pin: "27", every: 4800, skip: 7, count: 13 };
+        let levels = board.sample(looks).await.unwrap();
+        // High in one cycle of 48,000: at the tenth look and each tenth one after it.
+        let expected: Vec<bool> = (8..=20).map(|look| look % 10 == 0).collect();
+        assert_eq!(levels, expected);
+        assert_eq!(begun.elapsed(), Duration::from_millis(1));
+        let missing = board.sample(Looks { pin: "99", ..looks }).await.unwrap_err();
+        assert_ne!(missing.code(), "not_configured");
     }
 
     #[tokio::test(start_paused = true)]

@@ -6,7 +6,7 @@ mod images;
 
 pub(crate) use default::DefaultFirmware;
 pub(crate) use hardware::Simulation;
-pub use hardware::{CountError, VirtualHardware};
+pub use hardware::{CountError, Looks, VirtualHardware};
 pub(crate) use images::{Image, Images};
 
 pub(crate) use crate::board::FirmwarePort;
