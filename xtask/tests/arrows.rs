@@ -53,7 +53,7 @@ fn the_layers_depend_as_drawn() {
 fn a_state_needs_core_and_what_states_share() {
     let kit = "icefarm-state-kit";
     check(kit, &[], &["icefarm-core", "icefarm-macros"]);
-    for state in ["icefarm-state-pulse-count"] {
+    for state in ["icefarm-state-pulse-count", "icefarm-state-variance"] {
         check(state, &[], &["icefarm-core", "icefarm-macros", kit]);
         check(state, &["sim"], &["icefarm-core", "icefarm-macros", "icefarm-sim", kit]);
         let client = ["icefarm-client", "icefarm-core", "icefarm-macros", "icefarm-net", kit];

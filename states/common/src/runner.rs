@@ -66,7 +66,10 @@ impl<I: Instrument> Runner<I> {
                 self.ready = Some(ready);
                 Ok(())
             }
-            Err(_) => self.recover().await,
+            // A restart that fails does not tell what it was to mend.
+            Err(fault) => {
+                self.recover().await.map_err(|lost| Unrecovered(format!("{fault}; {lost}")))
+            }
         }
     }
 
