@@ -17,6 +17,8 @@ use super::{Refusal, Tile};
 pub struct Bitstream {
     cram: [Plane; 4],
     bram: [Plane; 4],
+    /// How many rows of each bank of block RAM the file fills, from the first one on.
+    bram_rows: [usize; 4],
 }
 
 impl Bitstream {
@@ -33,6 +35,7 @@ impl Bitstream {
         let mut bram = [0, 1, 2, 3].map(|bank| Plane::new(cram::bram_width(bank), 256));
         // The number of rows that were configured, to tell the device from smaller ones.
         let mut rows = [0; 4];
+        let mut bram_rows = [0; 4];
         let mut checked = false;
         let mut commands = Commands::new(bytes)?;
         loop {
@@ -45,6 +48,10 @@ impl Bitstream {
                     check_fit(&block, plane)?;
                     if block.memory == Memory::Cram {
                         rows[block.bank] = rows[block.bank].max(block.offset + block.height);
+                    }
+                    if block.memory == Memory::Bram && block.offset <= bram_rows[block.bank] {
+                        let end = block.offset + block.height;
+                        bram_rows[block.bank] = bram_rows[block.bank].max(end);
                     }
                     plane.load(block.offset, block.height, &bytes[block.at..]);
                 }
@@ -67,12 +74,20 @@ impl Bitstream {
                 return Err(Refusal::WrongDevice { found });
             }
         }
-        Ok(Self { cram, bram })
+        Ok(Self { cram, bram, bram_rows })
     }
 
     /// The configuration bits of a tile.
     pub(super) fn tile(&self, tile: Tile) -> TileBits {
         cram::tile_bits(&self.cram, tile)
+    }
+
+    /// What is in the block RAM whose lower tile this is, if the file fills all of it.
+    pub(super) fn ram_contents(&self, tile: Tile) -> Option<Box<[u16; 256]>> {
+        let (bank, column) = cram::ram_place(tile);
+        let words = (0..256).map(|row| self.bram[bank].word(row, column));
+        let full = self.bram_rows[bank] == 256;
+        full.then(|| words.collect::<Vec<u16>>().into_boxed_slice().try_into().ok()).flatten()
     }
 
     /// A single bit of CRAM that belongs to no tile.

@@ -78,6 +78,11 @@ impl Plane {
         self.words[row * self.words_per_row + column / 64] >> (column % 64) & 1 != 0
     }
 
+    /// Sixteen bits of a row, of which the last one is bit 0.
+    pub(super) fn word(&self, row: usize, column: usize) -> u16 {
+        (self.bits(row, column, 16) as u16).reverse_bits()
+    }
+
     /// `count` (at most 63) bits of a row from `column` on; bit 0 is the first.
     fn bits(&self, row: usize, column: usize, count: usize) -> u64 {
         let word = row * self.words_per_row + column / 64;
@@ -127,6 +132,14 @@ fn place(tile: Tile) -> Place {
         top,
         io: (y == 0 || y == 31) && x != 0 && x != 25,
     }
+}
+
+/// The bank and the first of the sixteen columns of the block RAM whose lower tile this is. A row of
+/// the bank is a word (IceStorm, icepack's `BramIndexConverter`).
+pub(super) fn ram_place(tile: Tile) -> (usize, usize) {
+    let Place { bank, top, .. } = place(tile);
+    let from_edge = usize::from(tile.y) - if top { 20 } else { 1 };
+    (bank, 16 * (from_edge / 2))
 }
 
 /// Bank, row and column of one bit of a tile; `None` if the tile has no such bit.

@@ -177,11 +177,47 @@ pub enum Refusal {
         /// `HFOSC` or `LFOSC`.
         name: String,
     },
-    /// The pin depends on a block RAM.
-    #[error("the observed pin depends on the block RAM of tile {tile}, which is not simulated yet")]
+    /// The pin depends on a block RAM that is used in a way that is not known.
+    #[error("the observed pin depends on the block RAM of tile {tile}: {reason}")]
     BlockRam {
-        /// The tile of its output.
+        /// The lower one of its tiles.
         tile: Tile,
+        /// What is not known.
+        reason: String,
+    },
+    /// The pin depends on what a block RAM reads while that is being written.
+    #[error(
+        "at cycle {cycle} the block RAM of tile {tile} reads a word at the edge at which it is \
+         written: what it reads is not documented, and the observed pin depends on it"
+    )]
+    MemoryCollision {
+        /// The lower one of its tiles.
+        tile: Tile,
+        /// The clock cycle in which this happens.
+        cycle: u64,
+    },
+    /// The pin depends for ever on what a block RAM reads right after the start.
+    #[error(
+        "the observed pin still depends at cycle {cycle} on what the block RAM of tile {tile} read \
+         within {microseconds} microseconds of the start, when a real one may read zeros: keep what \
+         follows it in reset until then"
+    )]
+    MemoryStart {
+        /// The lower one of its tiles.
+        tile: Tile,
+        /// The clock cycle at which this was found.
+        cycle: u64,
+        /// How long a block RAM may read zeros after the start.
+        microseconds: u64,
+    },
+    /// The outcome depends on which of two signals is the faster one.
+    #[error(
+        "at cycle {cycle} registers take signals that change at the same edge as their clock, which \
+         is not the clock of what changes: the outcome depends on delays, which are not simulated"
+    )]
+    Race {
+        /// The clock cycle in which this happens.
+        cycle: u64,
     },
     /// The pin depends on a single-port RAM.
     #[error("the observed pin depends on the SPRAM at tile {tile}, which is not simulated")]
@@ -346,6 +382,9 @@ impl Refusal {
             Self::Pll { .. } => "pll",
             Self::Oscillator { .. } => "oscillator",
             Self::BlockRam { .. } => "block_ram",
+            Self::MemoryCollision { .. } => "memory_collision",
+            Self::MemoryStart { .. } => "memory_start",
+            Self::Race { .. } => "race",
             Self::Spram { .. } => "spram",
             Self::Dsp { .. } => "dsp",
             Self::HardBlock { .. } => "hard_block",

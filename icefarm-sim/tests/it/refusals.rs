@@ -67,6 +67,7 @@ fn a_pin_that_nothing_drives_is_still() {
 #[test]
 fn hard_blocks() {
     for (x, y, wire, code) in [
+        // It is not switched on.
         (6, 2, "ram/RDATA_3", "block_ram"),
         (0, 1, "slf_op_3", "spram"),
         (25, 3, "slf_op_3", "spram"),

@@ -198,6 +198,7 @@ enum Role {
     CarryIn,
     Input(u8),
     SecondInput(u8),
+    Memory(u8),
     Global(u8),
     Hard(HardBlock),
 }
@@ -222,9 +223,7 @@ impl Role {
             "cout" if logic => number().map(Self::Carry),
             "D_IN_0" => number().map(Self::Input),
             "D_IN_1" => number().map(Self::SecondInput),
-            _ if block == "ram" && port.starts_with("RDATA") => {
-                Some(Self::Hard(HardBlock::BlockRam))
-            }
+            _ if block == "ram" => port.strip_prefix("RDATA_")?.parse().ok().map(Self::Memory),
             _ if block == "mult" => Some(Self::Hard(HardBlock::Dsp)),
             _ => None,
         }
@@ -238,6 +237,7 @@ impl Role {
             Self::CarryIn => Driver::CarryIn { tile },
             Self::Input(block) => Driver::Input { pad: Pad { tile, block } },
             Self::SecondInput(block) => Driver::SecondInput { pad: Pad { tile, block } },
+            Self::Memory(bit) => Driver::Memory { tile, bit },
             Self::Global(net) => Driver::Global { net },
             Self::Hard(block) => Driver::Hard { block, tile },
         }

@@ -132,6 +132,8 @@ pub(super) enum Driver {
     Input { pad: Pad },
     /// The second (falling edge) input of a pad.
     SecondInput { pad: Pad },
+    /// A bit of what a block RAM has read; the tile is the one with the output.
+    Memory { tile: Tile, bit: u8 },
     /// A global net.
     Global { net: u8 },
     /// A hard block's output.
@@ -141,7 +143,6 @@ pub(super) enum Driver {
 /// The hard blocks that have outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum HardBlock {
-    BlockRam,
     Spram,
     Dsp,
     Pll,
@@ -392,8 +393,14 @@ mod tests {
         assert_eq!(hard(0, 28, "slf_op_7"), HardBlock::HighOscillator);
         assert_eq!(hard(25, 29, "slf_op_0"), HardBlock::LowOscillator);
         assert_eq!(hard(1, 30, "neigh_op_tnl_1"), HardBlock::Pll);
-        assert_eq!(hard(6, 2, "ram/RDATA_3"), HardBlock::BlockRam);
-        assert_eq!(hard(7, 2, "neigh_op_lft_3"), HardBlock::BlockRam);
+        assert_eq!(
+            driver(6, 2, "ram/RDATA_3"),
+            Driver::Memory { tile: Tile { x: 6, y: 2 }, bit: 3 }
+        );
+        assert_eq!(
+            driver(7, 1, "neigh_op_lft_3"),
+            Driver::Memory { tile: Tile { x: 6, y: 1 }, bit: 12 }
+        );
         assert_eq!(driver(0, 29, "glb_netwk_4"), Driver::Global { net: 4 });
     }
 

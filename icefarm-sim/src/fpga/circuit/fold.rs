@@ -1,6 +1,7 @@
 //! Finds what is constant, so that it cannot carry a reason to refuse.
 
 use super::graph::{CLOCK, FlipFlop, Graph, Id, Node, Table, depends, restrict};
+use super::memory::Port;
 
 /// What is known of the level of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +23,8 @@ pub(super) fn levels(graph: &Graph) -> Vec<Level> {
     let mut fold = Fold::new(graph);
     let tables: Vec<Id> = fold.all(|node| matches!(node, Node::Table(_)));
     fold.settle(tables);
-    let mut still: Vec<Id> = fold.all(|node| matches!(node, Node::FlipFlop(_)));
+    let mut still: Vec<Id> =
+        fold.all(|node| matches!(node, Node::FlipFlop(_) | Node::MemoryBit { .. }));
     loop {
         let (rising, rest): (Vec<Id>, Vec<Id>) =
             still.into_iter().partition(|&id| fold.can_become_high(id));
@@ -53,7 +55,7 @@ impl<'a> Fold<'a> {
         }
         let levels = graph.nodes.iter().map(|node| match node {
             Node::Constant(level) => Constant(*level),
-            Node::FlipFlop(_) => Constant(false),
+            Node::FlipFlop(_) | Node::MemoryBit { .. } => Constant(false),
             Node::Clock | Node::Table(_) | Node::Blocked(_) => Varies,
         });
         Self { graph, levels: levels.collect(), readers }
@@ -83,7 +85,16 @@ impl<'a> Fold<'a> {
 
     /// Whether a flip-flop that is 0 can take or be given 1, as far as is known.
     fn can_become_high(&self, id: Id) -> bool {
-        let Node::FlipFlop(flip_flop) = self.graph.node(id) else { return false };
+        let flip_flop = match self.graph.node(id) {
+            Node::FlipFlop(flip_flop) => flip_flop,
+            Node::MemoryBit { memory, .. } => {
+                let memory = &self.graph.memories[usize::from(*memory)];
+                let filled = memory.contents.iter().any(|&word| word != 0);
+                let acts = |port| acts(port, &self.levels);
+                return acts(&memory.read) && (filled || acts(&memory.write));
+            }
+            _ => return false,
+        };
         let FlipFlop { data, clock, enable, set_reset, set, asynchronous, .. } = *flip_flop;
         let may = |id: Id, level: bool| self.level(id) != Constant(!level);
         let set_at_once = asynchronous && set && may(set_reset, true);
@@ -109,6 +120,12 @@ impl<'a> Fold<'a> {
         }
         self.settle(affected);
     }
+}
+
+/// Whether a port of a memory may ever do something, as far as is known.
+pub(super) fn acts(port: &Port<Id>, levels: &[Level]) -> bool {
+    let level = |id: Id| levels[id as usize];
+    level(port.clock) == Varies && port.enables.iter().all(|&id| level(id) != Constant(false))
 }
 
 /// The level of a table as far as its inputs are known.

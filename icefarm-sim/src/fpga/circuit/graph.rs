@@ -1,6 +1,7 @@
 //! The logic behind a pin, before it is simplified.
 
 use super::super::{Refusal, Tile};
+use super::memory::Memory;
 
 /// A node by its place in [`Graph::nodes`].
 pub(super) type Id = u32;
@@ -19,6 +20,11 @@ pub(super) enum Node {
     Clock,
     Table(Table),
     FlipFlop(FlipFlop),
+    /// A bit of what one of [`Graph::memories`] has read.
+    MemoryBit {
+        memory: u16,
+        bit: u8,
+    },
     /// It cannot be known. This counts only if the pin turns out to depend on it.
     Blocked(Box<Refusal>),
 }
@@ -71,6 +77,7 @@ pub(super) struct Cell {
 #[derive(Debug)]
 pub(super) struct Graph {
     pub(super) nodes: Vec<Node>,
+    pub(super) memories: Vec<Memory<Id>>,
     /// What the pin shows while it is driven.
     pub(super) pin: Id,
     /// Whether the pin is driven.
@@ -82,7 +89,7 @@ pub(super) struct Graph {
 impl Graph {
     pub(super) fn new() -> Self {
         let nodes = vec![Node::Constant(false), Node::Constant(true), Node::Clock];
-        Self { nodes, pin: LOW, pin_enable: HIGH, boot: LOW }
+        Self { nodes, memories: Vec::new(), pin: LOW, pin_enable: HIGH, boot: LOW }
     }
 
     pub(super) fn add(&mut self, node: Node) -> Id {

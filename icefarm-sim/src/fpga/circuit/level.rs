@@ -1,8 +1,9 @@
 //! Puts what the pin depends on into an order in which it can be evaluated.
 
 use super::super::Refusal;
-use super::fold::{Level, inputs, levels, passes, reduce};
+use super::fold::{Level, acts, inputs, levels, passes, reduce};
 use super::graph::{Cell, FlipFlop, Graph, Id, LOW, Node, Role};
+use super::memory::Memory;
 use super::trace::BOOT_TILE;
 use super::{Circuit, FIRST_FLIP_FLOP, Latch, Lookup, Slot};
 
@@ -18,6 +19,7 @@ pub(super) fn level(graph: &Graph) -> Result<Circuit, Refusal> {
         mark: vec![Mark::New; graph.nodes.len()],
         slot: vec![Place::Low; graph.nodes.len()],
         flip_flops: Vec::new(),
+        memories: Vec::new(),
         tables: Vec::new(),
         carries: 0,
         pads: 0,
@@ -28,17 +30,28 @@ pub(super) fn level(graph: &Graph) -> Result<Circuit, Refusal> {
         Level::Constant(true) | Level::Varies => order.visit(graph.pin_enable)?,
     }
     order.visit(graph.pin)?;
-    let mut latches = Vec::new();
-    // Flip-flops are found while those before them are followed.
-    while let Some(&id) = order.flip_flops.get(latches.len()) {
-        let Node::FlipFlop(flip_flop) = graph.node(id) else { break };
-        let needed = order.needed(flip_flop);
-        for id in [needed.clock, needed.data, needed.enable, needed.set_reset] {
-            order.visit(id)?;
+    let (mut latches, mut memories) = (Vec::new(), Vec::new());
+    // Flip-flops and memories are found while those before them are followed.
+    loop {
+        if let Some(&id) = order.flip_flops.get(latches.len())
+            && let Node::FlipFlop(flip_flop) = graph.node(id)
+        {
+            let needed = order.needed(flip_flop);
+            for id in [needed.clock, needed.data, needed.enable, needed.set_reset] {
+                order.visit(id)?;
+            }
+            latches.push(needed);
+        } else if let Some(&number) = order.memories.get(memories.len()) {
+            let memory = &graph.memories[usize::from(number)];
+            let needed = memory.needed(acts(&memory.write, &order.levels));
+            for id in needed.inputs() {
+                order.visit(id)?;
+            }
+            memories.push(needed);
+        } else {
+            return Ok(order.circuit(&latches, &memories));
         }
-        latches.push(needed);
     }
-    Ok(order.circuit(&latches))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -56,6 +69,7 @@ enum Place {
     High,
     Clock,
     FlipFlop(u16),
+    MemoryBit(u16, u8),
     Table(u16),
 }
 
@@ -65,6 +79,8 @@ struct Order<'a> {
     mark: Vec<Mark>,
     slot: Vec<Place>,
     flip_flops: Vec<Id>,
+    /// Numbers of memories in the graph.
+    memories: Vec<u16>,
     tables: Vec<(u16, [Place; 4])>,
     carries: usize,
     pads: usize,
@@ -148,6 +164,14 @@ impl Order<'_> {
                 self.flip_flops.push(id);
                 Place::FlipFlop((self.flip_flops.len() - 1) as u16)
             }
+            (Level::Varies, &Node::MemoryBit { memory, bit }) => {
+                let known = self.memories.iter().position(|&number| number == memory);
+                let place = known.unwrap_or(self.memories.len());
+                if known.is_none() {
+                    self.memories.push(memory);
+                }
+                Place::MemoryBit(place as u16, bit)
+            }
             (Level::Varies, Node::Blocked(refusal)) => return Err((**refusal).clone()),
             (Level::Varies, Node::Clock | Node::Constant(_)) => Place::Clock,
         };
@@ -176,14 +200,16 @@ impl Order<'_> {
         Refusal::CombinationalLoop { cells: names }
     }
 
-    fn circuit(self, flip_flops: &[FlipFlop]) -> Circuit {
-        let count = flip_flops.len() as Slot;
+    fn circuit(self, flip_flops: &[FlipFlop], memories: &[Memory<Id>]) -> Circuit {
+        let after_flip_flops = FIRST_FLIP_FLOP + flip_flops.len() as Slot;
+        let first_table = after_flip_flops + 16 * memories.len() as Slot;
         let slot = |place: Place| match place {
             Place::Low => super::LOW_SLOT,
             Place::High => super::HIGH_SLOT,
             Place::Clock => super::CLOCK_SLOT,
             Place::FlipFlop(number) => FIRST_FLIP_FLOP + number,
-            Place::Table(number) => FIRST_FLIP_FLOP + count + number,
+            Place::MemoryBit(memory, bit) => after_flip_flops + 16 * memory + Slot::from(bit),
+            Place::Table(number) => first_table + number,
         };
         let of = |id: Id| slot(self.slot[id as usize]);
         let latches = flip_flops.iter().map(|flip_flop| Latch {
@@ -201,6 +227,7 @@ impl Order<'_> {
             pin: of(self.graph.pin),
             pin_enable: of(self.graph.pin_enable),
             latches: latches.collect(),
+            memories: memories.iter().map(|memory| memory.map(of)).collect(),
             lookups: lookups.collect(),
             carries: self.carries,
             pads: self.pads,

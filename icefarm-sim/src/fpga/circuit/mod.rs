@@ -3,6 +3,7 @@
 mod fold;
 mod graph;
 mod level;
+mod memory;
 mod pads;
 mod pll;
 mod routing;
@@ -10,6 +11,7 @@ mod trace;
 
 use super::chip::Chip;
 use super::{Bitstream, Refusal};
+pub(super) use memory::{Contents, Memory, Port};
 use routing::Routing;
 
 /// The pin of the sg48 package that the microcontroller of the pico2-ice feeds with 48 MHz.
@@ -32,6 +34,7 @@ pub struct Circuit {
     /// Whether the pin is driven.
     pub(super) pin_enable: Slot,
     pub(super) latches: Vec<Latch>,
+    pub(super) memories: Vec<Memory<Slot>>,
     /// Each looks only at slots before its own.
     pub(super) lookups: Vec<Lookup>,
     /// How many of the lookups are carries.
@@ -92,6 +95,7 @@ impl Circuit {
             pin: LOW_SLOT,
             pin_enable: HIGH_SLOT,
             latches: Vec::new(),
+            memories: Vec::new(),
             lookups: Vec::new(),
             carries: 0,
             pads: 0,
@@ -102,6 +106,21 @@ impl Circuit {
     /// not count.
     pub fn luts(&self) -> usize {
         self.lookups.len() - self.carries - self.pads
+    }
+
+    /// The slot of the first lookup, after the flip-flops and what the memories have read.
+    pub(super) fn first_lookup(&self) -> Slot {
+        self.memory_slot(self.memories.len())
+    }
+
+    /// The slot of the first of the sixteen bits that a memory has read.
+    pub(super) fn memory_slot(&self, memory: usize) -> Slot {
+        FIRST_FLIP_FLOP + (self.latches.len() + 16 * memory) as Slot
+    }
+
+    /// How many block RAMs the pin depends on.
+    pub fn block_rams(&self) -> usize {
+        self.memories.len()
     }
 
     /// How many carries the pin depends on.

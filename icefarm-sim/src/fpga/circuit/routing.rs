@@ -3,6 +3,7 @@
 use super::super::chip::{Chip, Driver, Net, Setting, all_tiles, index};
 use super::super::cram::{TileBits, bit};
 use super::super::{Bitstream, Refusal, Tile};
+use super::Contents;
 
 /// A switch group with at least one bit set that is not known to be off.
 #[derive(Debug, Clone, Copy)]
@@ -57,6 +58,11 @@ impl<'a> Routing<'a> {
     /// A bit that belongs to no tile, by bank, row and column.
     pub(super) fn cram_bit(&self, (bank, row, column): (u8, u16, u16)) -> bool {
         self.bitstream.cram_bit(usize::from(bank), usize::from(row), usize::from(column))
+    }
+
+    /// What is in a block RAM at the start, if the bitstream says so.
+    pub(super) fn ram_contents(&self, tile: Tile) -> Option<Box<Contents>> {
+        self.bitstream.ram_contents(tile)
     }
 
     /// Whether any switch drives a net.

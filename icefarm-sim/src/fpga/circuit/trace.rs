@@ -112,6 +112,7 @@ impl Trace<'_> {
             Driver::Input { pad } => self.pad(pad, PadPart::Input),
             Driver::SecondInput { pad } => self.pad(pad, PadPart::SecondInputRegister),
             Driver::Global { net } => self.global(net),
+            Driver::Memory { tile, bit } => self.memory_bit(tile, bit),
             Driver::Hard { block, tile } => self.blocked(hard_block(block, tile)),
         }
     }
@@ -214,7 +215,6 @@ impl Trace<'_> {
 
 fn hard_block(block: HardBlock, tile: Tile) -> Refusal {
     let name = match block {
-        HardBlock::BlockRam => return Refusal::BlockRam { tile },
         HardBlock::Spram => return Refusal::Spram { tile },
         HardBlock::Dsp => return Refusal::Dsp { tile },
         HardBlock::Pll => return Refusal::Pll { tile, wire: "LOCK or SDO".to_owned() },

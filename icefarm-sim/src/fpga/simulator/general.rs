@@ -1,7 +1,12 @@
-//! Circuits with derived, gated or inverted clocks, asynchronous set and reset, or the clock among
-//! their data.
+//! Circuits with derived, gated or inverted clocks, asynchronous set and reset, block RAM, a pin that
+//! is not always driven, or the clock among their data.
 
-use super::{CLOCK_SLOT, Circuit, Core, FIRST_FLIP_FLOP, Latch, Refusal, Slot};
+use super::super::Tile;
+use super::super::circuit::Lookup;
+use super::memory::{Ram, Write};
+use super::races::Races;
+use super::unknown::{UNKNOWN, either, settle};
+use super::{CLOCK_SLOT, Circuit, FIRST_FLIP_FLOP, HIGH_SLOT, Latch, Levels, Refusal, Slot};
 
 /// Waves of changes within half a cycle after which a circuit counts as restless. A ripple counter
 /// as long as the chip has flip-flops needs 5280.
@@ -10,7 +15,10 @@ const WAVES: usize = 6000;
 /// Two rising edges must be this many half cycles apart: a real counter follows up to 24 MHz.
 const PULSE_DISTANCE: u64 = 4;
 
-/// Flip-flops that share a clock and an edge.
+/// Bytes of the digest of all memories.
+const DIGEST: usize = 16;
+
+/// What shares a clock and an edge.
 #[derive(Debug, Clone)]
 struct Group {
     clock: Slot,
@@ -18,185 +26,483 @@ struct Group {
     /// The level of the clock when it was last looked at.
     last: u8,
     /// Numbers of flip-flops.
-    members: Vec<u16>,
+    flip_flops: Vec<u16>,
+    /// Numbers of memories that are read and written.
+    reads: Vec<usize>,
+    writes: Vec<usize>,
 }
 
 impl Group {
-    /// Looks at the clock and says whether it had its edge.
-    fn edge(&mut self, level: u8) -> bool {
+    /// Looks at the clock and says whether it had its edge, if that is known.
+    fn edge(&mut self, level: u8) -> Option<bool> {
         let before = std::mem::replace(&mut self.last, level);
-        before != level && (level == 0) == self.falling
+        if before == level {
+            return Some(false);
+        }
+        let known = before != UNKNOWN && level != UNKNOWN;
+        known.then_some((level == 0) == self.falling)
     }
 }
 
+/// A circuit that is simulated edge by edge.
 #[derive(Debug, Clone)]
 pub(super) struct General {
+    levels: Box<Levels>,
+    lookups: Vec<Lookup>,
+    /// The slot of the first lookup.
+    first_lookup: Slot,
+    pin: Slot,
+    /// Whether the pin is driven.
+    pin_enable: Slot,
+    /// The pin's level at the last look.
+    last: u8,
+    cycle: u64,
+    pulses: u64,
+    /// Evaluations of lookups and flip-flops so far.
+    work: u64,
+
     latches: Vec<Latch>,
+    rams: Vec<Ram>,
     groups: Vec<Group>,
+    races: Races,
     /// Numbers of the flip-flops whose set/reset acts at once.
     asynchronous: Vec<u16>,
     /// Whether tables look at the clock.
     clock_in_logic: bool,
     /// Levels to be taken together: slot and level.
     pending: Vec<(Slot, u8)>,
+    writes: Vec<Write>,
+    /// The levels at the beginning of the half cycle, up to the first lookup.
+    before: Vec<u8>,
+    /// For what could come instead.
+    other: Box<Levels>,
+    /// Half cycles since the start.
+    half_cycle: u64,
     /// When the pin last rose, in half cycles since the start.
     rose: Option<u64>,
     /// Whether the pin has been driven yet.
     driven: bool,
+    /// Until this half cycle memories may read zeros.
+    zeros_until: u64,
+    /// A memory that read something else than zeros until then.
+    hidden: Option<Tile>,
+    /// Until this half cycle nobody looks at the pin.
+    unseen_until: u64,
+    /// The last reason why a level became unknown.
+    doubt: Option<Refusal>,
 }
 
 impl General {
-    pub(super) fn new(circuit: &Circuit, core: &mut Core) -> Result<Self, Refusal> {
-        let mut groups: Vec<Group> = Vec::new();
-        for (number, latch) in circuit.latches.iter().enumerate() {
-            let same =
-                |group: &&mut Group| (group.clock, group.falling) == (latch.clock, latch.falling);
-            match groups.iter_mut().find(same) {
-                Some(group) => group.members.push(number as u16),
-                None => groups.push(Group {
-                    clock: latch.clock,
-                    falling: latch.falling,
-                    last: 0,
-                    members: vec![number as u16],
-                }),
+    /// The circuit at rest, before the first edge of the clock.
+    pub(super) fn new(circuit: &Circuit) -> Result<Self, Refusal> {
+        let rams: Vec<Ram> = circuit
+            .memories
+            .iter()
+            .enumerate()
+            .map(|(number, memory)| Ram::new(number, memory, circuit.memory_slot(number)))
+            .collect();
+        let groups = groups(circuit, &rams);
+        let taken: Vec<Vec<Slot>> =
+            groups.iter().map(|group| taken(group, circuit, &rams)).collect();
+        let clocks: Vec<Slot> = groups.iter().map(|group| group.clock).collect();
+        let first_lookup = circuit.first_lookup();
+        let mut owners = vec![0; usize::from(first_lookup - FIRST_FLIP_FLOP)];
+        for (number, group) in groups.iter().enumerate() {
+            let memories = group.reads.iter().map(|&memory| circuit.latches.len() + 16 * memory);
+            let bits = memories.flat_map(|first| first..first + 16);
+            for place in group.flip_flops.iter().map(|&member| usize::from(member)).chain(bits) {
+                owners[place] = number as u16;
             }
         }
+        let races = Races::new(circuit, &clocks, &taken, owners);
         let latches = circuit.latches.iter().enumerate();
         let asynchronous = latches.filter(|(_, latch)| latch.asynchronous);
         let mut general = Self {
+            levels: levels(),
+            lookups: circuit.lookups.clone(),
+            first_lookup,
+            pin: circuit.pin,
+            pin_enable: circuit.pin_enable,
+            last: 0,
+            cycle: 0,
+            pulses: 0,
+            work: 0,
             latches: circuit.latches.clone(),
+            rams,
             groups,
+            races,
             asynchronous: asynchronous.map(|(number, _)| number as u16).collect(),
             clock_in_logic: circuit.lookups.iter().any(|l| l.inputs.contains(&CLOCK_SLOT)),
             pending: Vec::new(),
+            writes: Vec::new(),
+            before: vec![0; usize::from(first_lookup)],
+            other: levels(),
+            half_cycle: 0,
             rose: None,
             driven: false,
+            zeros_until: 0,
+            hidden: None,
+            unseen_until: 0,
+            doubt: None,
         };
+        general.settle();
         // What is set at once is set from the start on, before there are edges.
         for _ in 0..WAVES {
-            general.collect_asynchronous(core);
-            if !general.apply(core) {
-                for group in &mut general.groups {
-                    group.last = core.levels[usize::from(group.clock)];
-                }
-                general.driven = core.levels[usize::from(core.pin_enable)] != 0;
-                return Ok(general);
+            general.collect_asynchronous();
+            if !general.apply(0)? {
+                return general.start();
             }
-            core.settle();
+            general.settle();
         }
         Err(Refusal::Unstable { cycle: 0 })
+    }
+
+    fn start(mut self) -> Result<Self, Refusal> {
+        for group in &mut self.groups {
+            group.last = self.levels[usize::from(group.clock)];
+        }
+        self.driven = self.levels[usize::from(self.pin_enable)] == 1;
+        self.last = self.levels[usize::from(self.pin)];
+        Ok(self)
+    }
+
+    pub(super) fn pin(&self) -> bool {
+        self.last == 1
+    }
+
+    pub(super) fn cycle(&self) -> u64 {
+        self.cycle
+    }
+
+    pub(super) fn pulses(&self) -> u64 {
+        self.pulses
+    }
+
+    pub(super) fn work(&self) -> u64 {
+        self.work
+    }
+
+    /// Everything that the future depends on: flip-flops, what memories have read, and a digest of
+    /// what is in them.
+    pub(super) fn state(&self) -> Vec<u8> {
+        let mut state = self.kept().to_vec();
+        if !self.rams.is_empty() {
+            state.extend(self.digest());
+        }
+        state
+    }
+
+    fn kept(&self) -> &[u8] {
+        &self.levels[usize::from(FIRST_FLIP_FLOP)..usize::from(self.first_lookup)]
+    }
+
+    fn digest(&self) -> [u8; DIGEST] {
+        let digests = self.rams.iter().map(Ram::digest);
+        digests.fold(0u128, u128::wrapping_add).to_le_bytes()
+    }
+
+    fn is_state(&self, mark: &[u8]) -> bool {
+        let kept = self.kept();
+        mark.starts_with(kept) && (self.rams.is_empty() || mark[kept.len()..] == self.digest())
+    }
+
+    /// Lets memories read either what is in them or zeros for some cycles from now on, with nobody
+    /// looking at the pin.
+    pub(super) fn distrust(&mut self, cycles: u64) {
+        self.zeros_until = self.half_cycle + 2 * cycles;
+        self.hide();
+    }
+
+    /// A memory that could have read something else since then.
+    pub(super) fn hidden(&self) -> Option<Tile> {
+        self.hidden
+    }
+
+    /// Lets nobody look at the pin any more.
+    pub(super) fn hide(&mut self) {
+        self.unseen_until = u64::MAX;
     }
 
     /// See [`super::Simulator::advance`]; here `work` is the total after which to stop.
     pub(super) fn advance(
         &mut self,
-        core: &mut Core,
         cycles: u64,
         mark: Option<&[u8]>,
         work: u64,
-    ) -> Result<(), Refusal> {
+    ) -> Result<bool, Refusal> {
         for _ in 0..cycles {
-            self.half_cycle(core, 1)?;
-            self.half_cycle(core, 0)?;
-            core.cycle += 1;
-            if core.work >= work || mark == Some(core.state()) {
-                return Ok(());
+            self.half_cycle(1)?;
+            self.half_cycle(0)?;
+            self.cycle += 1;
+            if mark.is_some_and(|mark| self.is_state(mark)) {
+                return Ok(true);
+            }
+            if self.work >= work {
+                return Ok(false);
             }
         }
-        Ok(())
+        Ok(mark.is_some_and(|mark| self.is_state(mark)))
     }
 
-    pub(super) fn skip(&mut self, cycles: u64) {
+    pub(super) fn skip(&mut self, cycles: u64, pulses: u64) {
+        self.cycle += cycles;
+        self.pulses += pulses;
+        self.half_cycle += 2 * cycles;
         self.rose = self.rose.map(|rose| rose + 2 * cycles);
     }
 
     /// One edge of the clock and everything that follows from it.
-    fn half_cycle(&mut self, core: &mut Core, level: u8) -> Result<(), Refusal> {
-        core.levels[usize::from(CLOCK_SLOT)] = level;
+    fn half_cycle(&mut self, level: u8) -> Result<(), Refusal> {
+        self.half_cycle += 1;
+        self.races.begin();
+        let kept = self.before.len();
+        self.before.copy_from_slice(&self.levels[..kept]);
+        self.levels[usize::from(CLOCK_SLOT)] = level;
         // The clock is at the flip-flops before it has passed through any logic, so these take
         // their data as they were.
-        self.collect_edges(core, |clock| clock == CLOCK_SLOT);
+        let first = self.edges(false)?;
+        let mut derived = Vec::new();
         if self.clock_in_logic {
-            core.settle();
-            self.collect_edges(core, |clock| clock != CLOCK_SLOT);
+            self.settle();
+            derived = self.edges(true)?;
         }
-        let mut changed = self.apply(core);
+        self.collect(&first, 0);
+        self.collect(&derived, 0);
+        let mut changed = self.apply(0)?;
         if changed {
-            core.settle();
+            self.settle();
         }
-        for _ in 0..WAVES {
-            self.collect_edges(core, |clock| clock != CLOCK_SLOT);
-            self.collect_asynchronous(core);
-            changed = self.apply(core);
+        for wave in 1..=WAVES {
+            let fired = self.edges(true)?;
+            self.collect_asynchronous();
+            self.collect(&fired, wave);
+            changed = self.apply(wave)?;
             if !changed {
-                return self.look(core, level);
+                return self.look(level);
             }
-            core.settle();
+            self.settle();
         }
-        Err(Refusal::Unstable { cycle: core.cycle })
+        Err(Refusal::Unstable { cycle: self.cycle })
     }
 
-    /// Notes what the flip-flops take whose clock had its edge.
-    fn collect_edges(&mut self, core: &mut Core, wanted: impl Fn(Slot) -> bool) {
-        for group in self.groups.iter_mut().filter(|group| wanted(group.clock)) {
-            if group.edge(core.levels[usize::from(group.clock)]) {
-                for &number in &group.members {
-                    let slot = FIRST_FLIP_FLOP + number;
-                    let next = self.latches[usize::from(number)].next(slot, &core.levels);
-                    self.pending.push((slot, next));
+    /// Evaluates all lookups.
+    fn settle(&mut self) {
+        settle(&self.lookups, self.first_lookup, &mut self.levels);
+        self.work += self.lookups.len() as u64;
+    }
+
+    /// The groups whose clock has its edge: those on the clock of the board, or the others.
+    fn edges(&mut self, derived: bool) -> Result<Vec<usize>, Refusal> {
+        let mut fired = Vec::new();
+        for (number, group) in self.groups.iter_mut().enumerate() {
+            if self.races.is_derived(number) == derived {
+                match group.edge(self.levels[usize::from(group.clock)]) {
+                    Some(true) => fired.push(number),
+                    Some(false) => {}
+                    None => return Err(self.doubted()),
                 }
-                core.work += group.members.len() as u64;
             }
         }
+        Ok(fired)
+    }
+
+    /// Notes what the members of groups take whose clocks have their edge.
+    fn collect(&mut self, fired: &[usize], wave: usize) {
+        for &number in fired {
+            self.races.fire(number, wave);
+            self.take(number, false);
+        }
+        // Nothing else changes with the first edges, which come straight from the board.
+        for &number in fired {
+            let unsure = if self.races.is_derived(number) {
+                self.races.looks_abroad(number)
+            } else {
+                self.races.looks_at_clock(number)
+            };
+            if unsure {
+                self.imagine(number);
+                let races = &self.races;
+                self.pending.retain(|(slot, _)| races.owner(*slot) != number);
+                self.take(number, true);
+            }
+        }
+    }
+
+    /// Prepares levels in which everything is unknown that changes in this half cycle and does not
+    /// belong to a group.
+    fn imagine(&mut self, group: usize) {
+        let kept = self.before.len();
+        self.other[..kept].copy_from_slice(&self.levels[..kept]);
+        let moved = (FIRST_FLIP_FLOP..self.first_lookup)
+            .filter(|&slot| self.before[usize::from(slot)] != self.levels[usize::from(slot)]);
+        let coming =
+            self.pending.iter().filter(|(slot, level)| self.levels[usize::from(*slot)] != *level);
+        for slot in moved.chain(coming.map(|&(slot, _)| slot)) {
+            if self.races.owner(slot) != group {
+                self.other[usize::from(slot)] = UNKNOWN;
+            }
+        }
+        self.other[usize::from(CLOCK_SLOT)] = UNKNOWN;
+        settle(&self.lookups, self.first_lookup, &mut self.other);
+        self.work += self.lookups.len() as u64;
+    }
+
+    /// Notes what the members of a group take, from the levels as they are or as they were imagined.
+    fn take(&mut self, number: usize, imagined: bool) {
+        let Self { groups, latches, rams, pending, writes, levels, other, .. } = self;
+        let levels: &Levels = if imagined { other } else { levels };
+        let group = &groups[number];
+        let start = pending.len();
+        for &member in &group.flip_flops {
+            let slot = FIRST_FLIP_FLOP + member;
+            pending.push((slot, latches[usize::from(member)].next(slot, levels)));
+        }
+        if imagined && pending[start..].iter().any(|&(_, level)| level == UNKNOWN) {
+            self.doubt = Some(Refusal::Race { cycle: self.cycle });
+        }
+        for &memory in &group.reads {
+            let ram = &mut rams[memory];
+            let start = pending.len();
+            let clear = ram.read(levels, self.half_cycle, pending);
+            if !clear {
+                self.doubt = Some(Refusal::MemoryCollision { tile: ram.tile(), cycle: self.cycle });
+            } else if imagined && pending[start..].iter().any(|&(_, level)| level == UNKNOWN) {
+                self.doubt = Some(Refusal::Race { cycle: self.cycle });
+            }
+            if self.half_cycle <= self.zeros_until && ram.reads_zeros(&mut pending[start..]) {
+                self.hidden = Some(ram.tile());
+            }
+        }
+        for &memory in &group.writes {
+            writes.retain(|write| write.memory() != memory);
+            writes.extend(rams[memory].write(levels));
+        }
+        let members = group.flip_flops.len() + 16 * (group.reads.len() + group.writes.len());
+        self.work += members as u64;
     }
 
     /// Notes what is set or reset without an edge.
-    fn collect_asynchronous(&mut self, core: &mut Core) {
+    fn collect_asynchronous(&mut self) {
         for &number in &self.asynchronous {
             let latch = &self.latches[usize::from(number)];
-            if core.levels[usize::from(latch.set_reset)] != 0 {
-                self.pending.push((FIRST_FLIP_FLOP + number, u8::from(latch.set)));
+            let slot = FIRST_FLIP_FLOP + number;
+            let given = u8::from(latch.set);
+            match self.levels[usize::from(latch.set_reset)] {
+                0 => {}
+                1 => self.pending.push((slot, given)),
+                _ => self.pending.push((slot, either(given, self.levels[usize::from(slot)]))),
             }
         }
-        core.work += self.asynchronous.len() as u64;
+        self.work += self.asynchronous.len() as u64;
     }
 
-    /// Gives the flip-flops the levels that were noted, and says whether any of them changed.
-    fn apply(&mut self, core: &mut Core) -> bool {
+    /// Gives the flip-flops and memories what was noted, and says whether any of them changed.
+    fn apply(&mut self, wave: usize) -> Result<bool, Refusal> {
         let mut changed = false;
+        let mut late = false;
         for (slot, level) in self.pending.drain(..) {
-            let now = &mut core.levels[usize::from(slot)];
-            changed |= *now != level;
-            *now = level;
+            let now = &mut self.levels[usize::from(slot)];
+            if *now != level {
+                *now = level;
+                changed = true;
+                late |= self.races.change(slot, wave);
+            }
         }
-        changed
+        for write in std::mem::take(&mut self.writes) {
+            let ram = &mut self.rams[write.memory()];
+            for slot in ram.make(&write, self.half_cycle) {
+                let (tile, cycle) = (ram.tile(), self.cycle);
+                self.doubt = Some(Refusal::MemoryCollision { tile, cycle });
+                let now = &mut self.levels[usize::from(slot)];
+                changed |= *now != UNKNOWN;
+                *now = UNKNOWN;
+            }
+        }
+        if late { Err(Refusal::Race { cycle: self.cycle }) } else { Ok(changed) }
     }
 
     /// Looks at the pin once everything is at rest. Whatever a pin shows before it is driven for the
     /// first time, it shows since before the FPGA was configured, and it is no pulse of the circuit.
-    fn look(&mut self, core: &mut Core, clock: u8) -> Result<(), Refusal> {
-        let driven = core.levels[usize::from(core.pin_enable)] != 0;
-        let level = core.levels[usize::from(core.pin)];
-        match (std::mem::replace(&mut self.driven, driven), driven) {
+    fn look(&mut self, clock: u8) -> Result<(), Refusal> {
+        let enable = self.levels[usize::from(self.pin_enable)];
+        let level = self.levels[usize::from(self.pin)];
+        if self.half_cycle <= self.unseen_until {
+            return Ok(());
+        }
+        if enable == UNKNOWN || (enable == 1 && level == UNKNOWN) {
+            return Err(self.doubted());
+        }
+        match (std::mem::replace(&mut self.driven, enable == 1), enable == 1) {
             (false, false) => return Ok(()),
             (false, true) => {
-                core.last = level;
+                self.last = level;
                 return Ok(());
             }
-            (true, false) => return Err(Refusal::Floating { cycle: core.cycle }),
+            (true, false) => return Err(Refusal::Floating { cycle: self.cycle }),
             (true, true) => {}
         }
-        if level & !core.last != 0 {
-            let now = 2 * core.cycle + u64::from(1 - clock);
+        if level == 1 && self.last == 0 {
+            let now = 2 * self.cycle + u64::from(1 - clock);
             if let Some(half_cycles) = self.rose.map(|rose| now - rose)
                 && half_cycles < PULSE_DISTANCE
             {
-                return Err(Refusal::TooFast { cycle: core.cycle, half_cycles });
+                return Err(Refusal::TooFast { cycle: self.cycle, half_cycles });
             }
             self.rose = Some(now);
-            core.pulses += 1;
+            self.pulses += 1;
         }
-        core.last = level;
+        self.last = level;
         Ok(())
     }
+
+    /// Why something is not known.
+    fn doubted(&self) -> Refusal {
+        self.doubt.clone().unwrap_or(Refusal::Race { cycle: self.cycle })
+    }
+}
+
+fn levels() -> Box<Levels> {
+    let levels: Box<[u8]> = vec![0; 1 << Slot::BITS].into_boxed_slice();
+    let mut levels: Box<Levels> = levels.try_into().expect("it has that many levels");
+    levels[usize::from(HIGH_SLOT)] = 1;
+    levels
+}
+
+/// Everything that has a clock, by clock and edge.
+fn groups(circuit: &Circuit, rams: &[Ram]) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    for (number, latch) in circuit.latches.iter().enumerate() {
+        group(&mut groups, latch.clock, latch.falling).flip_flops.push(number as u16);
+    }
+    for (number, ram) in rams.iter().enumerate() {
+        let [read, write] = ram.clocks();
+        group(&mut groups, read.0, read.1).reads.push(number);
+        if ram.is_written() {
+            group(&mut groups, write.0, write.1).writes.push(number);
+        }
+    }
+    groups
+}
+
+/// The group of a clock and an edge, which is made if it is not there.
+fn group(groups: &mut Vec<Group>, clock: Slot, falling: bool) -> &mut Group {
+    let same = |group: &Group| (group.clock, group.falling) == (clock, falling);
+    let number = groups.iter().position(same).unwrap_or_else(|| {
+        let (flip_flops, reads, writes) = (Vec::new(), Vec::new(), Vec::new());
+        groups.push(Group { clock, falling, last: 0, flip_flops, reads, writes });
+        groups.len() - 1
+    });
+    &mut groups[number]
+}
+
+/// What the members of a group look at when they take something.
+fn taken(group: &Group, circuit: &Circuit, rams: &[Ram]) -> Vec<Slot> {
+    let mut taken = Vec::new();
+    for &member in &group.flip_flops {
+        let latch = &circuit.latches[usize::from(member)];
+        taken.extend([latch.data, latch.enable, latch.set_reset]);
+    }
+    group.reads.iter().for_each(|&memory| taken.extend(&rams[memory].inputs()[0]));
+    group.writes.iter().for_each(|&memory| taken.extend(&rams[memory].inputs()[1]));
+    taken
 }

@@ -122,7 +122,8 @@ impl Ram {
         if enable == 0 {
             return true;
         }
-        let address = address(&port.address().iter().map(|&s| level(levels, s)).collect::<Vec<_>>());
+        let address =
+            address(&port.address().iter().map(|&s| level(levels, s)).collect::<Vec<_>>());
         let (group, first) = (port.group(), port.first_bit());
         let writing = self.last_write.filter(|write| write.when == when);
         let changed = match (writing, address.word) {
@@ -140,7 +141,11 @@ impl Ram {
                     let bit = place - first + part;
                     let Word { value, known } = self.words[word];
                     clear &= changed >> bit & 1 == 0;
-                    if (known & !changed) >> bit & 1 != 0 { (value >> bit & 1) as u8 } else { UNKNOWN }
+                    if (known & !changed) >> bit & 1 != 0 {
+                        (value >> bit & 1) as u8
+                    } else {
+                        UNKNOWN
+                    }
                 }
                 _ => UNKNOWN,
             };
@@ -199,7 +204,8 @@ impl Ram {
                     1 => data,
                     _ => either(now, data),
                 };
-                after.known = if next == UNKNOWN { after.known & !place } else { after.known | place };
+                after.known =
+                    if next == UNKNOWN { after.known & !place } else { after.known | place };
                 after.value = if next == 1 { after.value | place } else { after.value & !place };
             }
             self.words[number] = after;
@@ -214,9 +220,8 @@ impl Ram {
     /// The outputs that show what a write has just changed.
     fn unclear(&self, write: &Write, when: u64, changed: u16) -> Vec<Slot> {
         let Some(read) = self.last_read.filter(|read| read.when == when) else { return Vec::new() };
-        let same = read.word.is_none()
-            || write.address.word.is_none()
-            || read.word == write.address.word;
+        let same =
+            read.word.is_none() || write.address.word.is_none() || read.word == write.address.word;
         if changed == 0 || !same {
             return Vec::new();
         }

@@ -3,8 +3,12 @@
 mod count;
 mod general;
 mod limits;
+mod memory;
+mod races;
 mod repetition;
 mod sample;
+mod start;
+mod unknown;
 mod waves;
 
 pub use count::{Count, Counting};
@@ -12,8 +16,8 @@ pub use limits::Limits;
 pub use repetition::Period;
 pub use sample::{Samples, Sampling};
 
-use super::circuit::{CLOCK_SLOT, Circuit, FIRST_FLIP_FLOP, Latch, Lookup, Slot};
-use super::{Refusal, circuit};
+use super::Refusal;
+use super::circuit::{CLOCK_SLOT, Circuit, FIRST_FLIP_FLOP, HIGH_SLOT, Latch, Slot};
 use general::General;
 use waves::OneClock;
 
@@ -43,30 +47,11 @@ pub struct Simulator {
     engine: Engine,
 }
 
-/// The levels in a circuit that is simulated edge by edge.
-#[derive(Debug, Clone)]
-struct Core {
-    levels: Box<Levels>,
-    lookups: Vec<Lookup>,
-    /// The slot of the first lookup.
-    first_lookup: Slot,
-    flip_flops: usize,
-    pin: Slot,
-    /// Whether the pin is driven.
-    pin_enable: Slot,
-    /// The pin's level at the last look.
-    last: u8,
-    cycle: u64,
-    pulses: u64,
-    /// Evaluations of lookups and flip-flops so far.
-    work: u64,
-}
-
 /// The two ways of simulating. The first is the faster one; the second can do everything.
 #[derive(Debug, Clone)]
 enum Engine {
     OneClock(OneClock),
-    General(Core, General),
+    General(Box<General>),
 }
 
 impl Circuit {
@@ -83,61 +68,11 @@ impl Circuit {
 
     /// The same, but edge by edge even if there is a faster way.
     fn general(&self) -> Result<Simulator, Refusal> {
-        let count = self.latches.len();
-        let levels: Box<[u8]> = vec![0; 1 << Slot::BITS].into_boxed_slice();
-        let levels = levels.try_into().expect("it has that many levels");
-        let mut core = Core {
-            levels,
-            lookups: self.lookups.clone(),
-            first_lookup: FIRST_FLIP_FLOP + count as Slot,
-            flip_flops: count,
-            pin: self.pin,
-            pin_enable: self.pin_enable,
-            last: 0,
-            cycle: 0,
-            pulses: 0,
-            work: 0,
-        };
-        core.levels[usize::from(circuit::HIGH_SLOT)] = 1;
-        core.settle();
-        let general = General::new(self, &mut core)?;
-        core.last = core.levels[usize::from(core.pin)];
-        Ok(Simulator { engine: Engine::General(core, general) })
-    }
-}
-
-impl Core {
-    /// Evaluates all lookups.
-    fn settle(&mut self) {
-        let levels = &mut *self.levels;
-        let mut slot = self.first_lookup;
-        for lookup in &self.lookups {
-            levels[usize::from(slot)] = lookup.evaluate(levels);
-            slot = slot.wrapping_add(1);
+        let general = General::new(self)?;
+        if !self.memories.is_empty() {
+            start::check(general.clone())?;
         }
-        self.work += self.lookups.len() as u64;
-    }
-
-    /// The levels of the flip-flops, which at the end of a cycle are the whole state.
-    fn state(&self) -> &[u8] {
-        &self.levels[usize::from(FIRST_FLIP_FLOP)..][..self.flip_flops]
-    }
-}
-
-impl Lookup {
-    fn evaluate(&self, levels: &Levels) -> u8 {
-        let [a, b, c, d] = self.inputs.map(|slot| u32::from(levels[usize::from(slot)]));
-        (u32::from(self.bits) >> (a | b << 1 | c << 2 | d << 3) & 1) as u8
-    }
-}
-
-impl Latch {
-    /// The level that the flip-flop takes at its edge.
-    fn next(&self, slot: Slot, levels: &Levels) -> u8 {
-        let level = |slot: Slot| levels[usize::from(slot)];
-        let (now, enable, set_reset) = (level(slot), level(self.enable), level(self.set_reset));
-        let taken = if set_reset != 0 { u8::from(self.set) } else { level(self.data) };
-        if enable != 0 || (self.asynchronous && set_reset != 0) { taken } else { now }
+        Ok(Simulator { engine: Engine::General(Box::new(general)) })
     }
 }
 
@@ -158,7 +93,7 @@ impl Simulator {
     pub fn pin(&self) -> bool {
         match &self.engine {
             Engine::OneClock(engine) => engine.pin(),
-            Engine::General(core, _) => core.last != 0,
+            Engine::General(engine) => engine.pin(),
         }
     }
 
@@ -166,7 +101,7 @@ impl Simulator {
     pub fn cycle(&self) -> u64 {
         match &self.engine {
             Engine::OneClock(engine) => engine.cycle(),
-            Engine::General(core, _) => core.cycle,
+            Engine::General(engine) => engine.cycle(),
         }
     }
 
@@ -174,7 +109,7 @@ impl Simulator {
     pub fn pulses(&self) -> u64 {
         match &self.engine {
             Engine::OneClock(engine) => engine.pulses(),
-            Engine::General(core, _) => core.pulses,
+            Engine::General(engine) => engine.pulses(),
         }
     }
 
@@ -183,7 +118,7 @@ impl Simulator {
     pub fn work(&self) -> u64 {
         match &self.engine {
             Engine::OneClock(engine) => engine.work(),
-            Engine::General(core, _) => core.work,
+            Engine::General(engine) => engine.work(),
         }
     }
 
@@ -191,7 +126,7 @@ impl Simulator {
     fn state(&self) -> Vec<u8> {
         match &self.engine {
             Engine::OneClock(engine) => engine.state(),
-            Engine::General(core, _) => core.state().to_vec(),
+            Engine::General(engine) => engine.state(),
         }
     }
 
@@ -201,10 +136,7 @@ impl Simulator {
         let work = self.work().saturating_add(work);
         match &mut self.engine {
             Engine::OneClock(engine) => Ok(engine.advance(cycles, mark, work)),
-            Engine::General(core, engine) => {
-                engine.advance(core, cycles, mark, work)?;
-                Ok(mark == Some(core.state()))
-            }
+            Engine::General(engine) => engine.advance(cycles, mark, work),
         }
     }
 
@@ -212,11 +144,7 @@ impl Simulator {
     fn skip(&mut self, cycles: u64, pulses: u64) {
         match &mut self.engine {
             Engine::OneClock(engine) => engine.skip(cycles, pulses),
-            Engine::General(core, engine) => {
-                core.cycle += cycles;
-                core.pulses += pulses;
-                engine.skip(cycles);
-            }
+            Engine::General(engine) => engine.skip(cycles, pulses),
         }
     }
 }

@@ -7,7 +7,6 @@
 //! unless it changes because of the register's own edge.
 
 use super::super::circuit::{CLOCK_SLOT, Circuit, FIRST_FLIP_FLOP, Slot};
-use super::memory::Ram;
 
 /// A set of groups; the last bit is the clock of the board.
 type Set = Vec<u64>;
@@ -15,6 +14,8 @@ type Set = Vec<u64>;
 /// Which groups look at which.
 #[derive(Debug, Clone)]
 pub(super) struct Races {
+    /// Whether the clock of each group is another one than that of the board.
+    derived: Vec<bool>,
     /// For each group, those whose registers it takes; without itself.
     reads: Vec<Set>,
     /// For each group, those whose registers its clock comes from.
@@ -22,38 +23,32 @@ pub(super) struct Races {
     /// For each flip-flop and memory output, its group.
     owners: Vec<u16>,
     groups: usize,
-    /// In this half cycle: which groups had an edge, in which wave, and because of which others.
+    /// In this half cycle: which groups that look abroad had an edge, and in which wave; which had
+    /// one at all, and because of which others.
     fired: Vec<(usize, usize)>,
+    active: Vec<usize>,
     causes: Vec<Set>,
     changed: Set,
 }
 
 impl Races {
-    /// `clocks` and `members` are the clock of each group and the slots that it takes.
+    /// `clocks` and `taken` are the clock of each group and the slots that its members look at;
+    /// `owners` has the group of each flip-flop and memory output.
     pub(super) fn new(
         circuit: &Circuit,
-        rams: &[Ram],
         clocks: &[Slot],
         taken: &[Vec<Slot>],
-        owner: impl Fn(Slot) -> Option<usize>,
+        owners: Vec<u16>,
     ) -> Self {
         let groups = clocks.len();
         let words = (groups + 1).div_ceil(64);
         let first = circuit.first_lookup();
-        let none = u16::MAX;
-        let mut owners = vec![none; usize::from(first - FIRST_FLIP_FLOP)];
-        for (slot, to) in (FIRST_FLIP_FLOP..first).zip(&mut owners) {
-            *to = owner(slot).map_or(none, |group| group as u16);
-        }
-        debug_assert!(rams.len() == circuit.memories.len());
         // What each slot comes from, in the order of evaluation.
         let mut support: Vec<Set> =
             vec![vec![0; words]; usize::from(first) + circuit.lookups.len()];
         insert(&mut support[usize::from(CLOCK_SLOT)], groups);
         for (slot, &group) in (FIRST_FLIP_FLOP..).zip(&owners) {
-            if group != none {
-                insert(&mut support[usize::from(slot)], usize::from(group));
-            }
+            insert(&mut support[usize::from(slot)], usize::from(group));
         }
         for (slot, lookup) in (usize::from(first)..).zip(&circuit.lookups) {
             let mut sum = vec![0; words];
@@ -69,9 +64,24 @@ impl Races {
         for (group, reads) in reads.iter_mut().enumerate() {
             reads[group / 64] &= !(1 << (group % 64));
         }
+        let derived = clocks.iter().map(|&clock| clock != CLOCK_SLOT).collect();
         let clocks = clocks.iter().map(|&clock| of(&[clock])).collect();
         let causes = vec![vec![0; words]; groups];
-        Self { reads, clocks, owners, groups, fired: Vec::new(), causes, changed: vec![0; words] }
+        Self {
+            derived,
+            reads,
+            clocks,
+            owners,
+            groups,
+            fired: Vec::new(),
+            active: Vec::new(),
+            causes,
+            changed: vec![0; words],
+        }
+    }
+
+    pub(super) fn is_derived(&self, group: usize) -> bool {
+        self.derived[group]
     }
 
     /// Whether a group looks at anything that another clock changes.
@@ -85,6 +95,10 @@ impl Races {
     }
 
     pub(super) fn begin(&mut self) {
+        for &group in &self.active {
+            self.causes[group].fill(0);
+        }
+        self.active.clear();
         self.fired.clear();
         self.changed.fill(0);
     }
@@ -105,17 +119,20 @@ impl Races {
             }
         }
         self.causes[group] = causes;
-        self.fired.push((group, wave));
+        self.active.push(group);
+        if self.derived[group] && self.looks_abroad(group) {
+            self.fired.push((group, wave));
+        }
     }
 
     /// A register of a group changes. Says whether that comes too late for a group that has taken
     /// it already, on another clock and not as its cause.
-    pub(super) fn change(&mut self, group: usize, wave: usize, derived: &[bool]) -> bool {
+    pub(super) fn change(&mut self, slot: Slot, wave: usize) -> bool {
+        let group = self.owner(slot);
         insert(&mut self.changed, group);
         self.fired.iter().any(|&(other, when)| {
             when < wave
                 && other != group
-                && derived[other]
                 && contains(&self.reads[other], group)
                 && !contains(&self.causes[group], other)
         })

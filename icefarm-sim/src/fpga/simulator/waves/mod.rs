@@ -41,7 +41,8 @@ pub(super) fn fits(circuit: &Circuit) -> bool {
             && !(latch.asynchronous && latch.set_reset != LOW_SLOT)
     });
     let driven = circuit.pin_enable == HIGH_SLOT;
-    driven && latches && circuit.lookups.iter().all(|lookup| !lookup.inputs.contains(&CLOCK_SLOT))
+    let plain = driven && circuit.memories.is_empty();
+    plain && latches && circuit.lookups.iter().all(|lookup| !lookup.inputs.contains(&CLOCK_SLOT))
 }
 
 /// A wave for each slot.
