@@ -3,7 +3,7 @@
 use crate::ledger::{Ledger, Outlet, Trims};
 use crate::machine::Command;
 use crate::store::{Letter, Stream};
-use futures::future::BoxFuture;
+use futures::stream::{self, BoxStream, StreamExt as _};
 use icefarm_core::wire::{
     ClientFrame, ErrorCode, ErrorDetail, Event, META_SERIAL, Position, ServerFrame,
 };
@@ -109,12 +109,12 @@ impl Sockets {
 }
 
 impl SocketService for Sockets {
-    fn command(&self, _: &Caller, frame: ClientFrame) -> BoxFuture<'static, Vec<Answer>> {
+    fn command(&self, _: &Caller, frame: ClientFrame) -> BoxStream<'static, Answer> {
         let message = "control takes no commands over its websocket: commands for boards go to \
                        their workers, everything else to control by HTTP";
-        let refuse = |serial| (serial, Err(ErrorDetail::new(ErrorCode::UnknownCommand, message)));
-        let answers = frame.serials.into_iter().map(refuse).collect();
-        Box::pin(async { answers })
+        let refuse =
+            move |serial| (serial, Err(ErrorDetail::new(ErrorCode::UnknownCommand, message)));
+        stream::iter(frame.serials).map(refuse).boxed()
     }
 
     fn is_guest(&self, client: &ClientName) -> bool {

@@ -2,8 +2,9 @@
 
 use crate::lease::EventSink;
 use crate::roster::Roster;
-use futures::FutureExt;
-use futures::future::{BoxFuture, join_all, ready};
+use futures::future::{BoxFuture, ready};
+use futures::stream::{BoxStream, FuturesUnordered};
+use futures::{FutureExt, StreamExt};
 use icefarm_core::wire::{ClientFrame, ErrorDetail, ServerFrame};
 use icefarm_core::{ClientName, Serial};
 use icefarm_net::{Answer, Caller, Hub, SocketRequest, SocketService, heft, ws};
@@ -27,10 +28,10 @@ struct Boards {
 impl SocketService for Boards {
     /// The commands are in the queues of their boards when this returns, and so in the order in
     /// which the client sent them.
-    fn command(&self, caller: &Caller, frame: ClientFrame) -> BoxFuture<'static, Vec<Answer>> {
+    fn command(&self, caller: &Caller, frame: ClientFrame) -> BoxStream<'static, Answer> {
         let ClientFrame { serials, event, contents, .. } = frame;
         let (bytes, contents) = (heft(&contents), Arc::new(contents));
-        let answers: Vec<BoxFuture<'static, Answer>> = serials
+        let answers: FuturesUnordered<BoxFuture<'static, Answer>> = serials
             .into_iter()
             .map(|serial| match self.roster.get(&serial) {
                 Ok(board) => board
@@ -40,7 +41,7 @@ impl SocketService for Boards {
                 Err(error) => ready((serial, Err(error))).boxed(),
             })
             .collect();
-        join_all(answers).boxed()
+        answers.boxed()
     }
 
     fn admit(&self, caller: &Caller, serial: &Serial) -> Result<(), ErrorDetail> {

@@ -1,6 +1,7 @@
 //! A control server and workers that do what a test tells them.
 
-use futures::future::BoxFuture;
+use futures::FutureExt as _;
+use futures::stream::{self, BoxStream, StreamExt as _};
 use icefarm_client::{Bounds, Client, ClientBuilder, Reservation, ReserveOptions};
 use icefarm_core::wire::{ClientFrame, ErrorCode, ErrorDetail, Event, Position, ServerFrame};
 use icefarm_core::{ClientName, Object, Serial, Value};
@@ -77,15 +78,16 @@ impl Command {
 struct Commands(mpsc::UnboundedSender<Command>);
 
 impl SocketService for Commands {
-    fn command(&self, _: &Caller, frame: ClientFrame) -> BoxFuture<'static, Vec<Answer>> {
+    fn command(&self, _: &Caller, frame: ClientFrame) -> BoxStream<'static, Answer> {
         let (answer, answered) = oneshot::channel();
         let _ = self.0.send(Command { frame, answer });
-        Box::pin(async move {
+        let answers = async move {
             match answered.await {
-                Ok(answers) => answers,
+                Ok(answers) => stream::iter(answers),
                 Err(_) => std::future::pending().await,
             }
-        })
+        };
+        answers.into_stream().flatten().boxed()
     }
 }
 

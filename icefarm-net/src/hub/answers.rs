@@ -33,8 +33,11 @@ pub(super) struct Limits {
 
 #[derive(Debug)]
 enum Command {
-    /// It runs, and these sockets wait for its answer.
-    Running(Vec<Weak<Outgoing>>),
+    /// It runs, and these sockets wait for its answers, some of which are there.
+    Running {
+        waiting: Vec<Weak<Outgoing>>,
+        told: Vec<Arc<ServerFrame>>,
+    },
     Finished(Vec<Arc<ServerFrame>>),
 }
 
@@ -43,8 +46,8 @@ enum Command {
 pub(super) enum Begin {
     /// Run it, and tell the end to [`Answers::finish`].
     Run,
-    /// It runs already: its answer will come.
-    Wait,
+    /// It runs already: its other answers will come. These are there.
+    Wait(Vec<Arc<ServerFrame>>),
     /// It ran: this is its answer.
     Repeat(Vec<Arc<ServerFrame>>),
     /// Too many run: it is refused, and may be sent again.
@@ -61,12 +64,13 @@ impl Answers {
     pub(super) fn begin(&mut self, id: Option<&str>, from: &Arc<Outgoing>) -> Begin {
         match id.and_then(|id| self.commands.get_mut(id)) {
             Some(Command::Finished(frames)) => return Begin::Repeat(frames.clone()),
-            Some(Command::Running(waiting)) => {
+            Some(Command::Running { waiting, told }) => {
                 waiting.retain(|socket| socket.strong_count() > 0);
-                if !waiting.iter().any(|socket| socket.as_ptr() == Arc::as_ptr(from)) {
-                    waiting.push(Arc::downgrade(from));
+                if waiting.iter().any(|socket| socket.as_ptr() == Arc::as_ptr(from)) {
+                    return Begin::Wait(Vec::new());
                 }
-                return Begin::Wait;
+                waiting.push(Arc::downgrade(from));
+                return Begin::Wait(told.clone());
             }
             None => {}
         }
@@ -75,7 +79,8 @@ impl Answers {
         }
         self.running += 1;
         if let Some(id) = id {
-            self.commands.insert(id.into(), Command::Running(vec![Arc::downgrade(from)]));
+            let waiting = vec![Arc::downgrade(from)];
+            self.commands.insert(id.into(), Command::Running { waiting, told: Vec::new() });
         }
         Begin::Run
     }
@@ -89,18 +94,30 @@ impl Answers {
     pub(super) fn abandon(&mut self, id: &str) -> Vec<Weak<Outgoing>> {
         self.running -= 1;
         match self.commands.remove(id) {
-            Some(Command::Running(waiting)) => waiting,
+            Some(Command::Running { waiting, .. }) => waiting,
             _ => Vec::new(),
         }
     }
 
-    /// A command has ended; returns the sockets that wait for its answer.
-    pub(super) fn finish(&mut self, id: &str, frames: &[Arc<ServerFrame>]) -> Vec<Weak<Outgoing>> {
+    /// One board has answered; returns the sockets that wait for it.
+    pub(super) fn tell(&mut self, id: &str, frame: &Arc<ServerFrame>) -> Vec<Weak<Outgoing>> {
+        match self.commands.get_mut(id) {
+            Some(Command::Running { waiting, told }) => {
+                told.push(frame.clone());
+                waiting.clone()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// All boards of a command have answered.
+    pub(super) fn finish(&mut self, id: &str) {
         self.running -= 1;
+        let Some(Command::Running { told, .. }) = self.commands.remove(id) else { return };
         let id: Arc<str> = id.into();
-        self.bytes += heft(&id, frames);
+        self.bytes += heft(&id, &told);
         self.finished.push_back(id.clone());
-        let before = self.commands.insert(id, Command::Finished(frames.to_vec()));
+        self.commands.insert(id, Command::Finished(told));
         // The newest is kept, however large it is: it is the one that may be asked for again.
         while self.finished.len() > 1
             && (self.finished.len() > REMEMBERED || self.bytes > self.limits.bytes)
@@ -109,10 +126,6 @@ impl Answers {
             if let Some(Command::Finished(frames)) = self.commands.remove(&id) {
                 self.bytes -= heft(&id, &frames);
             }
-        }
-        match before {
-            Some(Command::Running(waiting)) => waiting,
-            _ => Vec::new(),
         }
     }
 }
@@ -135,16 +148,27 @@ mod tests {
         vec![ServerFrame::new("A", vec![Event::new("reply").with("value", text)]).into()]
     }
 
+    fn end(answers: &mut Answers, id: &str, frames: &[Arc<ServerFrame>]) {
+        for frame in frames {
+            answers.tell(id, frame);
+        }
+        answers.finish(id);
+    }
+
     #[test]
     fn a_repeated_command_is_not_run_again() {
         let (mut answers, socket) = answers(10_000);
         assert_eq!(answers.begin(Some("1"), &socket), Begin::Run);
-        let again = Arc::new(Outgoing::new(1000));
+        let (again, late) = (Arc::new(Outgoing::new(1000)), Arc::new(Outgoing::new(1000)));
         for socket in [&again, &socket] {
-            assert_eq!(answers.begin(Some("1"), socket), Begin::Wait);
+            assert_eq!(answers.begin(Some("1"), socket), Begin::Wait(Vec::new()));
         }
-        assert_eq!(answers.finish("1", &frames("x")).len(), 2);
-        assert_eq!(answers.begin(Some("1"), &socket), Begin::Repeat(frames("x")));
+        let (first, second) = (frames("x"), frames("y"));
+        assert_eq!(answers.tell("1", &first[0]).len(), 2);
+        assert_eq!(answers.begin(Some("1"), &late), Begin::Wait(first.clone()));
+        assert_eq!(answers.tell("1", &second[0]).len(), 3);
+        answers.finish("1");
+        assert_eq!(answers.begin(Some("1"), &socket), Begin::Repeat([first, second].concat()));
     }
 
     #[test]
@@ -153,7 +177,7 @@ mod tests {
         assert_eq!(answers.begin(Some("1"), &socket), Begin::Run);
         assert_eq!(answers.begin(None, &socket), Begin::Run);
         assert_eq!(answers.begin(Some("2"), &socket), Begin::Overloaded);
-        assert_eq!(answers.begin(Some("1"), &socket), Begin::Wait);
+        assert_eq!(answers.begin(Some("1"), &socket), Begin::Wait(Vec::new()));
         answers.finish_anonymous();
         assert_eq!(answers.begin(Some("2"), &socket), Begin::Run);
     }
@@ -164,14 +188,14 @@ mod tests {
         for n in 0..100 {
             let id = n.to_string();
             assert_eq!(answers.begin(Some(&id), &socket), Begin::Run);
-            answers.finish(&id, &frames(&"x".repeat(1000)));
+            end(&mut answers, &id, &frames(&"x".repeat(1000)));
             assert!(answers.bytes <= 10_000);
         }
         assert_eq!(answers.commands.len(), answers.finished.len());
         assert!((3..10).contains(&answers.commands.len()), "{}", answers.commands.len());
         let huge = frames(&"x".repeat(100_000));
         answers.begin(Some("huge"), &socket);
-        answers.finish("huge", &huge);
+        end(&mut answers, "huge", &huge);
         assert_eq!(answers.begin(Some("huge"), &socket), Begin::Repeat(huge));
         assert_eq!(answers.begin(Some("99"), &socket), Begin::Run);
     }

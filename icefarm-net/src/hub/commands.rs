@@ -6,14 +6,15 @@ use super::service::{Answer, Caller, SocketService};
 use crate::codec::{CodecLimits, Encoding, UnpackError, is_packed, unpack};
 use crate::memory::{Loan, Memory};
 use crate::weight::structure;
-use futures::FutureExt as _;
-use futures::future::BoxFuture;
+use futures::stream::{self, BoxStream};
+use futures::{FutureExt as _, StreamExt as _};
 use icefarm_core::Serial;
 use icefarm_core::wire::{
     ClientFrame, ErrorCode, ErrorDetail, Event, META_SERIAL, ServerFrame, events,
 };
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// The longest id of a command, in bytes.
 const MAX_ID_BYTES: usize = 128;
@@ -42,11 +43,12 @@ enum Obstacle {
 struct Running {
     answers: Arc<Mutex<Answers>>,
     outgoing: Weak<Outgoing>,
+    /// The boards that have not answered.
     serials: Vec<Serial>,
     event: String,
     id: Option<String>,
     /// What the command takes in memory beside its files.
-    loan: Option<Loan>,
+    _loan: Option<Loan>,
 }
 
 impl Commands {
@@ -71,8 +73,7 @@ impl Commands {
             answers.begin(id, &self.outgoing)
         };
         match begin {
-            Begin::Wait => {}
-            Begin::Repeat(frames) => {
+            Begin::Wait(frames) | Begin::Repeat(frames) => {
                 frames.into_iter().for_each(|frame| self.outgoing.reply(frame))
             }
             Begin::Overloaded => {
@@ -142,25 +143,26 @@ impl Commands {
             serials: frame.serials.clone(),
             event: frame.event.clone(),
             id: frame.id.clone(),
-            loan: None,
+            _loan: None,
         };
         let prepared = if fits { self.prepare(&mut frame, encoding) } else { Err(Obstacle::Full) };
         match prepared {
-            Ok(loan) => running.loan = Some(loan),
-            Err(Obstacle::Refused(answers)) => return running.end(Ok(answers)),
+            Ok(loan) => running._loan = Some(loan),
+            Err(Obstacle::Refused(answers)) => {
+                answers.into_iter().for_each(|answer| running.tell(answer));
+                return running.finish();
+            }
             Err(Obstacle::Full) => return self.full(&running),
         }
         let called = catch_unwind(AssertUnwindSafe(|| self.service.command(&self.caller, frame)));
-        let mut future: BoxFuture<'static, _> = match called {
-            Ok(future) => AssertUnwindSafe(future).catch_unwind().boxed(),
-            Err(panic) => futures::future::ready(Err(panic)).boxed(),
-        };
+        let answers = called.unwrap_or_else(|panic| {
+            running.panicked(&*panic);
+            stream::empty().boxed()
+        });
         // Polled here once, so that the service sees the commands in the order in which they came.
-        match futures::poll!(&mut future) {
-            std::task::Poll::Ready(ended) => running.end(ended),
-            std::task::Poll::Pending => {
-                tokio::spawn(async move { running.end(future.await) });
-            }
+        let mut answering = running.follow(answers).boxed();
+        if futures::poll!(&mut answering).is_pending() {
+            tokio::spawn(answering);
         }
     }
 
@@ -171,49 +173,63 @@ impl Commands {
 }
 
 impl Running {
-    fn end(mut self, ended: std::thread::Result<Vec<Answer>>) {
-        let mut answered = ended.unwrap_or_else(|panic| {
-            let panic = crate::panics::message(&*panic);
-            tracing::error!(event = self.event, panic, "a command panicked");
-            Vec::new()
-        });
-        self.loan = None;
-        let id = self.id.as_deref();
-        // One answer for each board, whatever the service did.
-        let frames: Vec<Arc<ServerFrame>> = self
-            .serials
-            .iter()
-            .filter_map(|serial| {
-                let at = answered.iter().position(|(answering, _)| answering == serial);
-                let result = at.map(|at| answered.swap_remove(at).1);
-                let result = result.unwrap_or_else(|| {
-                    let message = "the server failed; its log says more";
-                    Err(ErrorDetail::new(ErrorCode::Internal, message))
-                });
-                match (result, id) {
-                    (Ok(value), Some(id)) => {
-                        let event = Event::new(events::REPLY).with("id", id).with("value", value);
-                        Some(ServerFrame::new(serial.as_str(), vec![event]))
-                    }
-                    // Who gives no id wants to hear of errors only.
-                    (Ok(_), None) => None,
-                    (Err(error), id) => Some(refused(serial.as_str(), id, &error)),
+    /// Hands each answer on as it comes.
+    async fn follow(mut self, mut answers: BoxStream<'static, Answer>) {
+        while !self.serials.is_empty() {
+            match AssertUnwindSafe(answers.next()).catch_unwind().await {
+                Ok(Some(answer)) => self.tell(answer),
+                Ok(None) => break,
+                Err(panic) => {
+                    self.panicked(&*panic);
+                    break;
                 }
-            })
-            .map(Arc::new)
-            .collect();
-        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        let sockets = match id {
-            Some(id) => answers.finish(id, &frames),
-            None => {
-                answers.finish_anonymous();
-                vec![self.outgoing]
             }
-        };
-        drop(answers);
-        for socket in sockets.iter().filter_map(Weak::upgrade) {
-            frames.iter().for_each(|frame| socket.reply(frame.clone()));
         }
+        self.finish();
+    }
+
+    fn panicked(&self, panic: &(dyn Any + Send)) {
+        let panic = crate::panics::message(panic);
+        tracing::error!(event = self.event, panic, "a command panicked");
+    }
+
+    /// One answer for each board, whatever the service does.
+    fn tell(&mut self, (serial, result): Answer) {
+        let Some(at) = self.serials.iter().position(|waiting| *waiting == serial) else { return };
+        self.serials.remove(at);
+        let id = self.id.as_deref();
+        let frame = match (result, id) {
+            (Ok(value), Some(id)) => {
+                let event = Event::new(events::REPLY).with("id", id).with("value", value);
+                ServerFrame::new(serial.as_str(), vec![event])
+            }
+            // Who gives no id wants to hear of errors only.
+            (Ok(_), None) => return,
+            (Err(error), id) => refused(serial.as_str(), id, &error),
+        };
+        let frame = Arc::new(frame);
+        let sockets = match id {
+            Some(id) => self.lock().tell(id, &frame),
+            None => vec![self.outgoing.clone()],
+        };
+        for socket in sockets.iter().filter_map(Weak::upgrade) {
+            socket.reply(frame.clone());
+        }
+    }
+
+    fn finish(mut self) {
+        for serial in self.serials.clone() {
+            let message = "the server failed; its log says more";
+            self.tell((serial, Err(ErrorDetail::new(ErrorCode::Internal, message))));
+        }
+        match self.id.as_deref() {
+            Some(id) => self.lock().finish(id),
+            None => self.lock().finish_anonymous(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Answers> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -97,7 +97,7 @@ impl Default for HubConfig {
 /// Whoever has a hub calls [`Hub::close`] at the end.
 ///
 /// ```
-/// use futures::future::BoxFuture;
+/// use futures::stream::{self, BoxStream, StreamExt as _};
 /// use icefarm_core::wire::{ClientFrame, Event, ServerFrame};
 /// use icefarm_net::{Answer, Caller, Hub, HubConfig, MemoryJournal, SocketRequest, SocketService};
 /// use std::sync::Arc;
@@ -106,11 +106,10 @@ impl Default for HubConfig {
 /// struct Echo;
 ///
 /// impl SocketService for Echo {
-///     fn command(&self, _: &Caller, frame: ClientFrame) -> BoxFuture<'static, Vec<Answer>> {
+///     fn command(&self, _: &Caller, frame: ClientFrame) -> BoxStream<'static, Answer> {
 ///         let value = icefarm_core::Value::from(frame.contents);
-///         let answers = frame.serials.into_iter().map(|serial| (serial, Ok(value.clone())));
-///         let answers = answers.collect();
-///         Box::pin(async { answers })
+///         let answer = move |serial| (serial, Ok(value.clone()));
+///         stream::iter(frame.serials).map(answer).boxed()
 ///     }
 /// }
 ///

@@ -1,7 +1,7 @@
 //! What a server does with what its sockets say.
 
 use crate::query::SubscriberId;
-use futures::future::BoxFuture;
+use futures::stream::BoxStream;
 use icefarm_core::wire::{ClientFrame, ErrorDetail};
 use icefarm_core::{ClientName, Serial, Value};
 use std::net::SocketAddr;
@@ -25,14 +25,15 @@ pub type Answer = (Serial, Result<Value, ErrorDetail>);
 
 /// What a server does with what its sockets say.
 pub trait SocketService: Send + Sync + 'static {
-    /// A command for the boards that the frame names; one answer for each of them.
+    /// A command for the boards that the frame names; one answer for each of them, each as soon as
+    /// it is there, in any order.
     ///
-    /// The commands of one socket come in the order in which they were sent, and each future is
+    /// The commands of one socket come in the order in which they were sent, and each stream is
     /// polled once before the next command comes: what must keep that order is done in the call
-    /// itself, or before the future first waits. Then the socket goes on, and the answer may take
-    /// as long as it likes. A future that never ends takes one of the
+    /// itself, or before the stream first waits. Then the socket goes on, and the answers may take
+    /// as long as they like. A stream that never ends takes one of the
     /// [`HubConfig::in_flight`](crate::HubConfig::in_flight) places for good.
-    fn command(&self, caller: &Caller, frame: ClientFrame) -> BoxFuture<'static, Vec<Answer>>;
+    fn command(&self, caller: &Caller, frame: ClientFrame) -> BoxStream<'static, Answer>;
 
     /// Whether the caller may command the board, as far as can be told at a glance. It is asked
     /// before the files of a command are unpacked; if it may command none of the boards, these

@@ -28,6 +28,29 @@ async fn each_board_answers_once() {
 }
 
 #[tokio::test]
+async fn no_board_waits_for_a_slower_one() {
+    let farm = farm(HubConfig::default());
+    let mut first = farm.v1("&sub=a").await;
+    first.json().await;
+    let both = json!({"serial": ["B", "A"], "event": "slow B", "id": "1"});
+    first.command(both.clone()).await;
+    assert_eq!(first.json().await["serial"], "A");
+    drop(first);
+    farm.logged("closed tester").await;
+    // Over another socket nothing is run again, and what is there is told again.
+    let mut second = farm.v1("&sub=a").await;
+    second.json().await;
+    second.command(both.clone()).await;
+    assert_eq!(second.json().await["serial"], "A");
+    farm.boards.go_on.notify_one();
+    assert_eq!(second.json().await["serial"], "B");
+    second.command(both).await;
+    assert_eq!(second.json().await["serial"], "A");
+    assert_eq!(second.json().await["serial"], "B");
+    assert_eq!(farm.boards.count("slow B 0"), 1);
+}
+
+#[tokio::test]
 async fn without_an_id_only_errors_are_answered() {
     let farm = farm(HubConfig::default());
     let mut socket = farm.plain().await;

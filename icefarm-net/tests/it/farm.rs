@@ -1,7 +1,9 @@
 //! A hub behind a server, in memory: its time is the test's.
 
 use crate::support::{Raw, parse};
+use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use futures::stream::{self, BoxStream, StreamExt as _};
 use icefarm_core::wire::Position;
 use icefarm_core::wire::{ClientFrame, ErrorCode, ErrorDetail, Event, ServerFrame};
 use icefarm_core::{ClientName, Object, Serial, Value};
@@ -54,12 +56,25 @@ impl Boards {
 pub(crate) struct Service(pub(crate) Arc<Boards>);
 
 impl SocketService for Service {
-    fn command(&self, _caller: &Caller, frame: ClientFrame) -> BoxFuture<'static, Vec<Answer>> {
+    fn command(&self, _caller: &Caller, frame: ClientFrame) -> BoxStream<'static, Answer> {
         let n = frame.contents.get("n").and_then(Value::as_i64);
         self.0.note(format!("{} {}", frame.event, n.unwrap_or_default()));
         assert_ne!(frame.event, "panic", "on purpose");
         let boards = self.0.clone();
-        Box::pin(async move {
+        if frame.event == "slow B" {
+            // The one board answers at once, the other later.
+            let answer = move |serial: Serial| {
+                let boards = boards.clone();
+                async move {
+                    if serial.as_str() == "B" {
+                        boards.go_on.notified().await;
+                    }
+                    (serial, Ok(Value::Null))
+                }
+            };
+            return stream::iter(frame.serials).map(answer).buffer_unordered(9).boxed();
+        }
+        let answers = async move {
             if frame.event == "keep" {
                 boards.kept.lock().unwrap().push(frame.contents);
                 return frame.serials.into_iter().map(|serial| (serial, Ok(Value::Null))).collect();
@@ -74,8 +89,9 @@ impl SocketService for Service {
                 "fail" => Err(ErrorDetail::new(ErrorCode::CommandFailed, "it does").with("n", 1)),
                 _ => Ok(value.clone()),
             };
-            frame.serials.iter().map(|serial| (serial.clone(), answer(serial))).collect()
-        })
+            frame.serials.iter().map(|serial| (serial.clone(), answer(serial))).collect::<Vec<_>>()
+        };
+        answers.map(stream::iter).into_stream().flatten().boxed()
     }
 
     fn admit(&self, caller: &Caller, _: &Serial) -> Result<(), ErrorDetail> {
