@@ -12,6 +12,7 @@
 //! }
 //! ```
 #![deny(missing_docs)]
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may stop where it fails"))]
 
 mod document;
 mod message;

@@ -32,7 +32,7 @@ const BODIES: &[(&str, &str, &str, &str)] = &[
     ("control", "/v1/leases", "", "details#leases"),
     ("control", "/v1/workers", "", "details#workers"),
     ("control", "/v1/status", "", "details#status"),
-    ("control", "/v1/events", "", "details#journal"),
+    ("control", "/v1/events", "", "journal#journal"),
     ("control", "/v1/boards/SERIAL", "", "details#board_in_full"),
     ("control", "/v1/boards/SERIAL/end", "details#act", "details#action"),
     ("control", "/v1/boards/SERIAL/reboot", "details#act", "details#action"),
@@ -78,10 +78,10 @@ pub fn is_part(schema: &str) -> bool {
 const PARTS: &[&str] = &[
     "details#board",
     "details#contact",
-    "details#entry",
-    "details#happening",
+    "journal#entry",
+    "journal#happening",
     "details#lease",
-    "details#live",
+    "journal#live",
     "details#worker",
     "evaluation#evaluated",
     "evaluation#outcome",
@@ -175,7 +175,7 @@ fn told(frame: &Frame, messages: &mut Vec<Message>) {
     let value = frame.value.clone().unwrap_or(Json::Null);
     if frame.target.starts_with("/v1/live") {
         let schema = if value["type"] == "snapshot" { "snapshot" } else { "change" };
-        let schema = Ok(format!("details#live_{schema}"));
+        let schema = Ok(format!("journal#live_{schema}"));
         return messages.push(Message { schema, value, place });
     }
     let events = value["contents"].as_array().cloned().unwrap_or_default();

@@ -169,7 +169,10 @@ impl Part {
     }
 }
 
-fn dechunk(mut bytes: &[u8]) -> Result<Option<(Vec<u8>, &[u8])>, TrafficError> {
+/// A body and what follows it; `None` if it is not there to its end.
+type Dechunked<'a> = Option<(Vec<u8>, &'a [u8])>;
+
+fn dechunk(mut bytes: &[u8]) -> Result<Dechunked<'_>, TrafficError> {
     let mut body = Vec::new();
     loop {
         let (start, length) = match httparse::parse_chunk_size(bytes) {

@@ -340,9 +340,6 @@ fn hold_against_the_schemas(wiretap: &Wiretap) {
         };
         match (fits, &message.schema) {
             (Ok(()), Ok(schema)) => {
-                if std::env::var_os("SHOW").is_some() && !seen.contains(schema) {
-                    eprintln!("{schema} ({}):\n{}", message.place, message.value);
-                }
                 seen.insert(schema.clone());
             }
             (Err(reason), _) => wrong.push(format!("{}: {reason}", message.place)),
