@@ -3,9 +3,10 @@
 use super::compress::Packed;
 use super::{CodecError, CodecLimits, Encoding, decode_value, decode_value_packed, encode};
 use bytes::Bytes;
-use icefarm_core::wire::{ClientFrame, Event, Position, ServerFrame, events};
+use icefarm_core::wire::{ClientFrame, Event, MAX_SERIALS, Position, ServerFrame, events};
 use icefarm_core::{Epoch, Object, Serial, Value};
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// What a client sends.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,10 +46,7 @@ fn client_message(mut frame: Keys) -> Result<ClientMessage, CodecError> {
     }
     let serials = match frame.need("serial")? {
         Value::String(serial) => vec![serial_of(&serial)?],
-        Value::Array(items) => items
-            .iter()
-            .map(|item| item.as_str().ok_or_else(|| wrong("serial", LIST)).and_then(serial_of))
-            .collect::<Result<_, _>>()?,
+        Value::Array(items) => serials_of(&items)?,
         _ => return Err(wrong("serial", LIST)),
     };
     if serials.is_empty() {
@@ -68,6 +66,24 @@ fn client_message(mut frame: Keys) -> Result<ClientMessage, CodecError> {
 }
 
 const LIST: &str = "a serial or a list of them";
+
+/// Each board once, in the order of the list.
+fn serials_of(items: &[Value]) -> Result<Vec<Serial>, CodecError> {
+    if items.len() > MAX_SERIALS {
+        let named = items.len();
+        let reason = format!("`serial` names {named} boards, and at most {MAX_SERIALS} may be");
+        return Err(CodecError::frame(reason));
+    }
+    let mut seen = BTreeSet::new();
+    let mut serials = Vec::with_capacity(items.len());
+    for item in items {
+        let serial = serial_of(item.as_str().ok_or_else(|| wrong("serial", LIST))?)?;
+        if seen.insert(serial.clone()) {
+            serials.push(serial);
+        }
+    }
+    Ok(serials)
+}
 
 fn serial_of(text: &str) -> Result<Serial, CodecError> {
     Serial::new(text).map_err(|error| CodecError::frame(format!("`serial`: {error}")))

@@ -270,3 +270,18 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_command_names_each_board_once_and_not_too_many() {
+    let read = |serials: Vec<String>| {
+        let frame = serde_json::json!({"serial": serials, "event": "e"}).to_string();
+        decode_client(&frame.into(), Encoding::Json, &limits())
+    };
+    let Ok(ClientMessage::Command(frame)) = read(["B", "A", "B"].map(str::to_owned).to_vec())
+    else {
+        panic!("it is a command")
+    };
+    assert_eq!(frame.serials, ["B", "A"].map(|serial| Serial::new(serial).unwrap()));
+    let many = (0..=1024).map(|n| n.to_string()).collect();
+    assert!(read(many).unwrap_err().to_string().contains("at most 1024"));
+}
