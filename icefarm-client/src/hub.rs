@@ -3,8 +3,8 @@
 use crate::book::{Book, Change, Held, Phase};
 use crate::events::ClientEvent;
 use crate::loss::Loss;
-use icefarm_core::Serial;
-use icefarm_core::wire::GrantedBoard;
+use icefarm_core::wire::{Event, GrantedBoard, events};
+use icefarm_core::{LeaseId, Serial, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, watch};
@@ -38,6 +38,8 @@ struct Inner {
     reach: BTreeMap<Arc<str>, Reach>,
     followers: Vec<mpsc::UnboundedSender<Notice>>,
     streams: Vec<mpsc::UnboundedSender<ClientEvent>>,
+    /// The last lease of each board whose failure was told.
+    failed: BTreeMap<Serial, LeaseId>,
     closed: bool,
 }
 
@@ -80,6 +82,13 @@ impl Hub {
     pub(crate) fn adopt(&self, mark: u64, granted: &[GrantedBoard]) {
         self.lock().book.adopt(mark, granted);
         self.changed();
+    }
+
+    /// Whether the event tells a loss once more: a worker and control both tell of a failure.
+    pub(crate) fn repeats(&self, serial: &Serial, event: &Event) -> bool {
+        let lease = event.fields.get("lease").and_then(Value::as_u64).map(LeaseId);
+        let Some(lease) = lease.filter(|_| event.event == events::FAILURE) else { return false };
+        self.lock().failed.insert(serial.clone(), lease) == Some(lease)
     }
 
     /// An event came.

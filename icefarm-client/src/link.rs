@@ -9,9 +9,10 @@ use crate::hub::{Hub, Reach};
 use crate::loss::{Loss, codes};
 use crate::outstanding::{Command, Outstanding};
 use crate::socket::{OpenError, Socket};
-use icefarm_core::wire::{Event, Position, ServerFrame, events};
+use icefarm_core::wire::{Event, META_SERIAL, Position, ServerFrame, events};
 use icefarm_core::{ClientName, Epoch, InstanceId, Serial};
-use icefarm_net::Connector;
+use icefarm_net::codec::CodecError;
+use icefarm_net::{Connector, SocketError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -298,6 +299,7 @@ impl Task {
                         tracing::debug!(url = %self.setup.url, "the server closed the websocket");
                         return Ok(());
                     }
+                    Err(SocketError::Codec(error)) => self.unreadable(&error),
                     Err(error) => {
                         tracing::debug!(url = %self.setup.url, %error, "the websocket ended");
                         return Ok(());
@@ -338,20 +340,39 @@ impl Task {
         };
         let mut contents = Vec::new();
         for event in frame.contents {
-            if self.outstanding.event(&serial, &event) {
+            if self.outstanding.event(&serial, &event) || self.setup.hub.repeats(&serial, &event) {
                 continue;
             }
             if matches!(event.event.as_str(), events::RESYNC | events::DROPPED) {
                 self.missed(&event.event);
             }
-            let server = self.setup.url.clone();
-            let (serial, told) = (serial.clone(), event.clone());
-            self.setup.hub.event(ClientEvent { server, serial, event: told });
+            self.publish(&serial, &event);
             contents.push(event);
         }
+        self.hand_over(serial, contents, position);
+    }
+
+    fn publish(&self, serial: &Serial, event: &Event) {
+        let (server, serial, event) = (self.setup.url.clone(), serial.clone(), event.clone());
+        self.setup.hub.event(ClientEvent { server, serial, event });
+    }
+
+    fn hand_over(&self, serial: Serial, contents: Vec<Event>, position: Option<Position>) {
         let handled = self.handled.clone();
         // The handlers end only with the client.
         let _ = self.setup.undelivered.send(Undelivered { serial, contents, position, handled });
+    }
+
+    /// A frame cannot be read. It would be the same the next time, so it is passed over: the next
+    /// one that is acknowledged acknowledges it, too. Open circuits are not given again for it,
+    /// since what came of them may be what cannot be read.
+    fn unreadable(&self, error: &CodecError) {
+        let url = &self.setup.url;
+        tracing::error!(%url, %error, "a frame of the server cannot be read and is dropped");
+        let Ok(serial) = Serial::new(META_SERIAL) else { return };
+        let event = Event::new(events::DROPPED).with("reason", error.to_string());
+        self.publish(&serial, &event);
+        self.hand_over(serial, vec![event], None);
     }
 }
 

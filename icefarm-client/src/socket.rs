@@ -99,6 +99,10 @@ impl Socket {
         tokio::select! {
             frame = self.receiver.next() => frame,
             written = &mut self.writer => match written {
+                // A command that cannot be written is no frame that cannot be read.
+                Ok(Err(SocketError::Codec(error))) => {
+                    Err(SocketError::Broken { reason: error.to_string(), source: None })
+                }
                 Ok(Err(error)) => Err(error),
                 // It ends only with an error, unless the runtime is being shut down.
                 Ok(Ok(())) | Err(_) => Ok(None),

@@ -343,7 +343,8 @@ impl SocketReceiver {
     /// Nothing is lost if the future is dropped before it is ready.
     ///
     /// # Errors
-    /// [`SocketError`]; the socket is of no use then.
+    /// [`SocketError`]; the socket is of no use then, unless it is [`SocketError::Codec`]: that is
+    /// about one frame, and the next one may be asked for.
     pub async fn next(&mut self) -> Result<Option<ServerFrame>, SocketError> {
         loop {
             // What has arrived counts, however late it is fetched.

@@ -309,6 +309,44 @@ async fn an_evaluator_of_an_ended_reservation_does_not_use_a_later_lease() {
 }
 
 #[tokio::test]
+async fn a_loss_that_worker_and_control_tell_is_told_once() {
+    let farm = Farm::with(&[("A", 0)]).await;
+    let mut events = farm.client.events();
+    let failure = |lease: u64| Event::new("failure").with("lease", lease).with("reason", "hot");
+    let mut next = async || {
+        let event = tokio::time::timeout(SOON, events.next()).await.unwrap().unwrap();
+        (event.server.to_string(), event.event.event.clone())
+    };
+    farm.workers[0].tell("A", failure(1));
+    assert_eq!(next().await, (farm.workers[0].url.clone(), "failure".to_owned()));
+    let end = Event::new("reservation end").with("lease", 1);
+    farm.control.hub.publish(&me(), ServerFrame::new("A", vec![failure(1), end]));
+    assert_eq!(next().await, (farm.control.url.clone(), "reservation end".to_owned()));
+    // A later lease may fail, too.
+    farm.control.tell("A", failure(2));
+    assert_eq!(next().await.1, "failure");
+}
+
+#[tokio::test]
+async fn a_frame_that_cannot_be_read_is_dropped_and_that_is_told() {
+    let mut farm = Farm::with(&[("A", 0)]).await;
+    let mut events = farm.client.events();
+    let deep = (0..100).fold(Value::Null, |inner, _| Value::Array(vec![inner]));
+    farm.workers[0].tell("A", Event::new("results").with("data", deep));
+    farm.workers[0].tell("A", Event::new("tick"));
+    let mut next = async || tokio::time::timeout(SOON, events.next()).await.unwrap().unwrap();
+    let dropped = next().await;
+    assert_eq!((dropped.event.event.as_str(), dropped.is_farm_wide()), ("dropped", true));
+    assert!(dropped.event.fields["reason"].as_str().unwrap().contains("nested"));
+    assert_eq!(next().await.event.event, "tick");
+    // It is acknowledged with the next one, and does not come again.
+    farm.workers[0].done.wait_for(|done| *done == 3).await.unwrap();
+    farm.network.cut();
+    farm.workers[0].tell("A", Event::new("tock"));
+    assert_eq!(next().await.event.event, "tock");
+}
+
+#[tokio::test]
 async fn the_stream_of_events_ends_with_the_client() {
     let mut farm = Farm::with(&[("A", 0)]).await;
     let events = farm.client.events();
