@@ -10,6 +10,7 @@
 mod commands;
 mod evaluate;
 mod farm;
+mod faults;
 mod hold;
 mod overview;
 mod restart;

@@ -4,6 +4,7 @@ use super::super::table::Table;
 use super::complaint;
 use icefarm_client::CircuitOutcome;
 use icefarm_core::Value;
+use icefarm_core::evaluation::Provenance;
 use std::collections::BTreeSet;
 
 /// Outcomes, collected for a table: one row each, one column for each plain part of the readings.
@@ -45,15 +46,19 @@ impl Readings {
                 (Some(_), Some(us)) => window(us),
                 _ => String::new(),
             });
-            let simulated = provenance.simulated == Some(true) && outcome.reading().is_some();
-            row.push(
-                complaint(outcome).unwrap_or_else(|| {
-                    if simulated { "simulated".to_owned() } else { String::new() }
-                }),
-            );
+            row.push(complaint(outcome).unwrap_or_else(|| remark(provenance)));
             table.row(row);
         }
         table
+    }
+}
+
+/// What is to be known of a reading.
+fn remark(provenance: &Provenance) -> String {
+    match &provenance.falsified {
+        Some(by) => format!("simulated, WRONG ON PURPOSE: {by}"),
+        None if provenance.simulated == Some(true) => "simulated".to_owned(),
+        None => String::new(),
     }
 }
 
@@ -88,7 +93,7 @@ fn plain(value: &Value) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use icefarm_core::evaluation::{Evaluated, Outcome, Provenance};
+    use icefarm_core::evaluation::{Evaluated, Outcome};
     use icefarm_core::{EvaluationId, Kind, Serial};
     use serde_json::json;
 
@@ -114,6 +119,17 @@ mod tests {
              a.bin    SIM1     2000  1 s     simulated\n\
              b.bin    SIM1                   refused (truncated): the file is cut off\n"
         );
+    }
+
+    #[test]
+    fn a_figure_that_is_wrong_on_purpose_cannot_be_overlooked() {
+        let reading = Value::from(json!({"pulses": 2005}));
+        let mut wrong = outcome("a.bin", Outcome::Reading { reading });
+        wrong.evaluated.provenance.falsified = Some("fault 2 (wrong-answer)".to_owned());
+        let mut readings = Readings::default();
+        readings.push(wrong);
+        let table = readings.table().render(false, usize::MAX);
+        assert!(table.contains("WRONG ON PURPOSE: fault 2 (wrong-answer)"), "{table}");
     }
 
     #[test]
