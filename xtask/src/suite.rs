@@ -19,6 +19,8 @@ struct Needed {
 const NEEDED: &[Needed] = &[
     Needed { program: "verilator", package: "verilator" },
     Needed { program: "icebox_vlog", package: "fpga-icestorm" },
+    Needed { program: "curl", package: "curl" },
+    Needed { program: "wsdump", package: "python3-websocket" },
 ];
 
 /// Runs the suite; stops at the first stage that fails.
@@ -97,6 +99,10 @@ fn beyond_rust() -> Vec<Stage> {
     vec![
         Stage { name: "a project made of the packages", command: outside("package") },
         Stage { name: "the guide for authors of states", command: outside("guide") },
+        Stage {
+            name: "the example of the protocol, in shell and Python",
+            command: cargo(&["test", "--package", "icefarm-docs-check", "--", "--ignored"]),
+        },
         Stage { name: "example circuits against Verilator", command: xtask(&["circuits"]) },
         Stage {
             name: "mutants against Verilator",
