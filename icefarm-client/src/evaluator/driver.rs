@@ -154,7 +154,8 @@ impl<K: Evaluation> Driver<K> {
         true
     }
 
-    /// Nothing will be heard any more: what is open gets its one outcome here.
+    /// Nothing will be heard any more: what is open gets its one outcome here, and what is still
+    /// submitted, too. A board that was lost before keeps its own reason.
     async fn close(mut self, mut submissions: mpsc::Receiver<Submission<K::Reading>>) {
         let serials: Vec<Serial> = self.leases.keys().cloned().collect();
         let closed = Loss::new(codes::CLIENT_CLOSED, "the client was closed");
@@ -162,7 +163,6 @@ impl<K: Evaluation> Driver<K> {
             self.schedule.lost(serial, closed.clone());
         }
         self.act();
-        submissions.close();
         while let Some(submission) = self.parked.pop_front() {
             self.submit(submission);
             self.act();

@@ -321,6 +321,31 @@ async fn closing_the_client_settles_everything() {
 }
 
 #[tokio::test]
+async fn the_cause_is_told_also_after_the_client_was_closed() {
+    let mut farm = Farm::uninitialized(&[("A", 0), ("B", 0)]).await;
+    let evaluator = Evaluator::<Counting>::new(&farm.client, &farm.reservation).unwrap();
+    // As the worker tells of arguments that make no state.
+    let wrong = "`args` of kind `k`: `window`: text where a number should be";
+    farm.workers[0].tell("A", Event::new("failure").with("lease", 1).with("reason", wrong));
+    let error = farm.reservation.initialized(SOON).await.unwrap_err();
+    assert!(error.to_string().contains(wrong), "{error}");
+    let (closed, ()) = tokio::join!(farm.client.clone().close(), async {
+        farm.control.call("/endall").await.answer(json!([]));
+    });
+    closed.unwrap();
+    let outcomes = evaluator.evaluate(circuits(3), Placement::Each);
+    let told: Vec<_> = outcomes.collect().await;
+    assert_eq!(told.len(), 6, "one for each circuit and board");
+    for outcome in &told {
+        let of_a = outcome.serial() == Some(&serial("A"));
+        assert_eq!(failure(outcome), if of_a { codes::BOARD_FAILED } else { codes::CLIENT_CLOSED });
+        let Outcome::Failed { reason, .. } = &outcome.evaluated.outcome else { panic!() };
+        assert_eq!(of_a, reason.contains(wrong), "{reason}");
+    }
+    assert_eq!(told.iter().filter(|told| told.serial() == Some(&serial("A"))).count(), 3);
+}
+
+#[tokio::test]
 async fn another_kind_is_refused() {
     enum Other {}
     impl Evaluation for Other {
