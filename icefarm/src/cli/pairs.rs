@@ -5,26 +5,38 @@ use serde_json::{Map, Value};
 /// A text that is no `KEY=VALUE`, or a key given twice.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum PairError {
-    #[error("`--arg {0}`: write KEY=VALUE")]
+    #[error("`--arg {0}`: write KEY=VALUE, or an object of JSON")]
     Form(String),
     #[error("`--arg {0}=..` is given twice")]
     Twice(String),
 }
 
-/// The arguments as an object. A value that is JSON is that, and any other is a text.
+/// The arguments as an object: what `KEY=VALUE` says, whose value is JSON or else a text, and the
+/// keys of objects of JSON.
 pub(crate) fn object(pairs: &[String]) -> Result<Map<String, Value>, PairError> {
     let mut object = Map::new();
     for pair in pairs {
+        if let Ok(Value::Object(several)) = serde_json::from_str(pair) {
+            for (key, value) in several {
+                insert(&mut object, key, value)?;
+            }
+            continue;
+        }
         let (key, value) = match pair.split_once('=') {
             Some((key, value)) if !key.is_empty() => (key, value),
             _ => return Err(PairError::Form(pair.clone())),
         };
         let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
-        if object.insert(key.to_owned(), value).is_some() {
-            return Err(PairError::Twice(key.to_owned()));
-        }
+        insert(&mut object, key.to_owned(), value)?;
     }
     Ok(object)
+}
+
+fn insert(object: &mut Map<String, Value>, key: String, value: Value) -> Result<(), PairError> {
+    match object.insert(key.clone(), value) {
+        Some(_) => Err(PairError::Twice(key)),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -40,6 +52,17 @@ mod tests {
             "n": 3, "flag": true, "name": "rack 2", "list": [1, 2], "empty": "", "eq": "a=b"
         });
         assert_eq!(Value::Object(object(&pairs).unwrap()), expected);
+    }
+
+    #[test]
+    fn an_object_gives_several_at_once() {
+        let given = ["a=1", r#"{"b": [2], "c": "x=y"}"#].map(str::to_owned);
+        assert_eq!(Value::Object(object(&given).unwrap()), json!({"a": 1, "b": [2], "c": "x=y"}));
+        let twice = ["a=1", r#"{"a": 2}"#].map(str::to_owned);
+        assert_eq!(object(&twice), Err(PairError::Twice("a".to_owned())));
+        // What only begins like one may be a text.
+        let text = ["{=1".to_owned()];
+        assert_eq!(Value::Object(object(&text).unwrap()), json!({"{": 1}));
     }
 
     #[test]
