@@ -160,14 +160,22 @@ pub enum Refusal {
         /// The tile whose column buffer is off.
         buffer: Tile,
     },
-    /// The pin depends on the phase-locked loop.
-    #[error("the observed pin depends on the PLL ({wire} of tile {tile}), which is not simulated")]
+    /// The pin depends on the phase-locked loop in a way that is not known.
+    #[error("the observed pin depends on the PLL ({wire} of tile {tile}): {reason}")]
     Pll {
         /// Where its output comes in.
         tile: Tile,
         /// The output.
         wire: String,
+        /// What is not known.
+        reason: String,
     },
+    /// The level at a moment depends on the phase of the PLL.
+    #[error(
+        "the circuit runs on the PLL: pulses over a long time can be counted, but what the pin shows \
+         at a certain moment depends on when the loop has locked, which is not known"
+    )]
+    PllPhase,
     /// The pin depends on an internal oscillator.
     #[error(
         "the observed pin depends on the internal oscillator {name}: its frequency varies by ten \
@@ -380,6 +388,7 @@ impl Refusal {
             Self::CarryDisabled { .. } => "carry_disabled",
             Self::ColumnBuffer { .. } => "column_buffer",
             Self::Pll { .. } => "pll",
+            Self::PllPhase => "pll_phase",
             Self::Oscillator { .. } => "oscillator",
             Self::BlockRam { .. } => "block_ram",
             Self::MemoryCollision { .. } => "memory_collision",

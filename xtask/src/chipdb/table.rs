@@ -11,7 +11,7 @@ const OTHER_OUTPUTS: [(&str, &str); 2] = [("PLL", "LOCK"), ("PLL", "SDO")];
 pub(super) fn encode(database: &Database, condensed: &Condensed) -> Result<Vec<u8>> {
     let tiles = || (0..ROWS).flat_map(|y| (0..COLUMNS).map(move |x| (x, y)));
     let wire = |tile: Tile, name: u16| local(condensed, condensed.kind_of[&tile], name);
-    let mut out = Out(b"ICE5K\x01".to_vec());
+    let mut out = Out(b"ICE5K\x02".to_vec());
     out.list(&database.names, |out, name| out.text(name))?;
     out.list(&condensed.kinds, |out, kind| {
         let number = condensed.kinds.iter().position(|k| k.name == kind.name).unwrap_or_default();
@@ -91,18 +91,13 @@ pub(super) fn encode(database: &Database, condensed: &Condensed) -> Result<Vec<u
         out.u8(number);
         Ok(())
     })?;
-    for number in 0..3 {
-        let port = format!("PLLTYPE_{number}");
-        let (.., tile, function) = database
-            .cells
-            .iter()
-            .find(|(cell, name, ..)| cell == "PLL" && *name == port)
-            .ok_or("the PLL has no type bits")?;
-        let key = ("io".to_owned(), format!("PLL.{function}"));
-        let &(row, column) = database.tile_bits.get(&key).ok_or("a PLL bit has no place")?;
+    let pll: Vec<_> = pll_ports(database)?;
+    out.list(&pll, |out, (port, tile, (row, column))| {
+        out.text(port)?;
         out.tile(*tile);
-        out.bytes(&[row, column]);
-    }
+        out.bytes(&[*row, *column]);
+        Ok(())
+    })?;
     let outputs: Vec<_> = database
         .cells
         .iter()
@@ -119,6 +114,31 @@ pub(super) fn encode(database: &Database, condensed: &Condensed) -> Result<Vec<u
         out.text(cell)
     })?;
     Ok(out.0)
+}
+
+/// What belongs to the PLL: its port or parameter, a tile, and the place of the bit; (255, 255) if
+/// the port is the `fabout` of the tile.
+pub(super) type PllPort<'a> = (&'a str, Tile, (u8, u8));
+
+/// The inputs and parameters of the PLL.
+pub(super) fn pll_ports(database: &Database) -> Result<Vec<PllPort<'_>>> {
+    let mut ports = Vec::new();
+    for (cell, port, tile, wire) in &database.cells {
+        if cell != "PLL" {
+            continue;
+        }
+        let key = ("io".to_owned(), format!("PLL.{wire}"));
+        match database.tile_bits.get(&key) {
+            Some(&place) => ports.push((port.as_str(), *tile, place)),
+            None if wire == "fabout" => ports.push((port.as_str(), *tile, (255, 255))),
+            // Outputs are listed elsewhere.
+            None => {}
+        }
+    }
+    if ports.len() < 40 {
+        return Err("the PLL has lost its ports".into());
+    }
+    Ok(ports)
 }
 
 /// The index of a wire in the list of its kind.

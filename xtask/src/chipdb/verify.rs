@@ -1,6 +1,7 @@
 //! Compares the condensed table with the database that it was made from.
 
 use super::database::Database;
+use super::table::pll_ports;
 use crate::Result;
 use icefarm_sim::fpga::{Chip, Switch, Tile};
 use std::collections::{BTreeSet, HashMap};
@@ -48,6 +49,16 @@ pub(super) fn verify(database: &Database, compressed: &[u8]) -> Result {
         let pad = chip.pad(pin).ok_or_else(|| format!("pin {pin} is lost"))?;
         if (pad.tile, pad.block) != (Tile { x: *x, y: *y }, *block) {
             return Err(format!("pin {pin} moved").into());
+        }
+    }
+    for (port, (x, y), (row, column)) in pll_ports(database)? {
+        let tile = Tile { x, y };
+        let found = match (row, column) {
+            (255, 255) => chip.pll_input(port) == Some(tile),
+            _ => chip.pll_bit(port) == Some((tile, row, column)),
+        };
+        if !found {
+            return Err(format!("port {port} of the PLL is lost").into());
         }
     }
     println!(

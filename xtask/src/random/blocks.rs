@@ -106,6 +106,28 @@ impl Maker {
         }
     }
 
+    /// Puts the PLL between the clock and everything.
+    pub(super) fn pll(&mut self) {
+        self.features.insert("PLL");
+        // The oscillator must run at 533 to 1066 MHz.
+        let factor = self.random.between(12, 22) as u64;
+        let divide = self.random.between(2, 6);
+        let from_pad = self.random.chance(50);
+        let (cell, input) = if from_pad { ("PAD", "PACKAGEPIN") } else { ("CORE", "REFERENCECLK") };
+        let output = ["PLLOUTGLOBAL", "PLLOUTCORE"][self.random.below(2) as usize];
+        let select = ["GENCLK", "GENCLK_HALF"][self.random.below(2) as usize];
+        let body = self.body.replace("clk", "fast");
+        self.body.clear();
+        self.line("wire fast;");
+        self.line(&format!(
+            "SB_PLL40_{cell} #(.FEEDBACK_PATH(\"SIMPLE\"), .PLLOUT_SELECT(\"{select}\"), .DIVR(0), \
+             .DIVF({}), .DIVQ({divide}), .FILTER_RANGE(4)) pll (.{input}(clk), .{output}(fast), \
+             .RESETB(1'b1), .BYPASS(1'b0));",
+            factor - 1
+        ));
+        self.body += &body;
+    }
+
     /// The pads; gives the list of ports.
     pub(super) fn pads(&mut self) -> String {
         let mut ports = "input clk, ".to_owned();

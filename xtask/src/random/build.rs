@@ -43,6 +43,7 @@ fn place(folder: &Path, Design { name, seed, .. }: &Design) -> Result<Built> {
     let seed = seed.to_string();
     let arguments = [
         "--quiet",
+        "--timing-allow-fail",
         "--up5k",
         "--package",
         "sg48",

@@ -56,6 +56,9 @@ impl Design {
             maker.part();
         }
         let ports = maker.pads();
+        if maker.random.chance(6) {
+            maker.pll();
+        }
         let name = format!("random_{seed}");
         let verilog = format!("module {name} ({ports});\n{}endmodule\n", maker.body);
         Self { seed, name, verilog, features: maker.features }

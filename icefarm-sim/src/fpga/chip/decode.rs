@@ -3,7 +3,7 @@
 //! Layout after decompression, integers little-endian, `text` a length byte and ASCII, `list` a
 //! 16-bit count and its items; wires are indices into the list of their kind:
 //!
-//! 1. `ICE5K` and the version of the layout, 1;
+//! 1. `ICE5K` and the version of the layout, 2;
 //! 2. list of wire names (text);
 //! 3. list of kinds of tiles: name (text); list of wires (u16 index of name, ascending); list of
 //!    switch groups: 1 for a buffer or 0 (u8), driven wire (u16), number of bits (u8) and each
@@ -18,7 +18,8 @@
 //!    (u8), row and column (u16, u16) of the bit that selects the pad;
 //! 10. the row (u8) of the tile with the column buffers of each of the 832 tiles;
 //! 11. list of input enables: x, y, block of a pad, x, y, number of its `IE` bit (u8 each);
-//! 12. three PLL type bits: x, y, row, column (u8 each);
+//! 12. list of inputs and parameters of the PLL: name (text), x, y, row, column of its bit (u8
+//!     each; 255, 255 if it is the `fabout` of the tile);
 //! 13. list of hard block outputs: x, y (u8, u8), wire (u16), name of the block (text).
 
 use super::nets::{self, Join, Rule};
@@ -43,8 +44,8 @@ impl Chip {
         let bytes = zstd::bulk::decompress(compressed, 4 << 20)
             .map_err(|error| TableError(error.to_string()))?;
         let mut input = Input { rest: &bytes };
-        if input.take(6)? != b"ICE5K\x01" {
-            return Err(broken("it does not begin with ICE5K, version 1"));
+        if input.take(6)? != b"ICE5K\x02" {
+            return Err(broken("it does not begin with ICE5K, version 2"));
         }
         let names = input.list(Input::text)?;
         let kinds = input.list(|input| kind(input, &names))?;
@@ -81,10 +82,11 @@ impl Chip {
             return Err(broken("a column buffer is off the chip"));
         }
         let input_enable = input.list(|input| Ok((input.pad()?, input.tile()?, input.u8()?)))?;
-        let mut pll_type = [(Tile { x: 0, y: 0 }, 0, 0); 3];
-        for bit in &mut pll_type {
-            *bit = (input.tile()?, input.u8()? & 15, input.u8()? & 63);
-        }
+        let pll = input.list(|input| {
+            let (name, tile) = (input.text()?, input.tile()?);
+            let (row, column) = (input.u8()?, input.u8()?);
+            Ok((name, tile, (row < 16 && column < 64).then_some((row, column))))
+        })?;
         let outputs = input.list(|input| Ok((wire(input)?, input.text()?)))?;
         if !input.rest.is_empty() {
             return Err(broken("it goes on after its end"));
@@ -106,7 +108,7 @@ impl Chip {
             global_pad_bit,
             column_buffer,
             input_enable,
-            pll_type,
+            pll,
         };
         chip.set_drivers(&outputs);
         chip.set_places();

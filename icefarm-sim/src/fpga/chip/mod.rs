@@ -48,8 +48,9 @@ pub struct Chip {
     column_buffer: Vec<u8>,
     /// Where the input buffer of a pad is switched on: pad, tile and number of the `IE` bit.
     input_enable: Vec<(Pad, Tile, u8)>,
-    /// The bits that are all zero if the PLL is off: tile, row, column.
-    pll_type: [(Tile, u8, u8); 3],
+    /// Inputs and parameters of the PLL: name, tile, and row and column of its bit; without if it is
+    /// the `fabout` of the tile.
+    pll: Vec<(String, Tile, Option<(u8, u8)>)>,
 }
 
 /// One of the two pads of an input/output tile.
@@ -301,9 +302,16 @@ impl Chip {
         found.map(|&(_, tile, number)| (tile, number))
     }
 
-    /// The bits (tile, row, column) of which at least one is set if the PLL is on.
-    pub(super) fn pll_type(&self) -> [(Tile, u8, u8); 3] {
-        self.pll_type
+    /// The bit (tile, row, column) of a parameter of the PLL, such as `DIVF_0`.
+    pub fn pll_bit(&self, name: &str) -> Option<(Tile, u8, u8)> {
+        let (_, tile, place) = self.pll.iter().find(|(other, ..)| other == name)?;
+        place.map(|(row, column)| (*tile, row, column))
+    }
+
+    /// The tile whose `fabout` is an input of the PLL, such as `RESETB`.
+    pub fn pll_input(&self, name: &str) -> Option<Tile> {
+        let (_, tile, place) = self.pll.iter().find(|(other, ..)| other == name)?;
+        place.is_none().then_some(*tile)
     }
 }
 

@@ -56,7 +56,7 @@ impl<'a> Fold<'a> {
         let levels = graph.nodes.iter().map(|node| match node {
             Node::Constant(level) => Constant(*level),
             Node::FlipFlop(_) | Node::MemoryBit { .. } => Constant(false),
-            Node::Clock | Node::Table(_) | Node::Blocked(_) => Varies,
+            Node::Clock | Node::Pll(_) | Node::Table(_) | Node::Blocked(_) => Varies,
         });
         Self { graph, levels: levels.collect(), readers }
     }

@@ -2,6 +2,7 @@
 
 use super::super::{Refusal, Tile};
 use super::memory::Memory;
+use super::pll::Pll;
 
 /// A node by its place in [`Graph::nodes`].
 pub(super) type Id = u32;
@@ -25,6 +26,8 @@ pub(super) enum Node {
         memory: u16,
         bit: u8,
     },
+    /// The clock that the PLL makes of that of the board.
+    Pll(Pll),
     /// It cannot be known. This counts only if the pin turns out to depend on it.
     Blocked(Box<Refusal>),
 }

@@ -2,10 +2,12 @@
 
 use super::super::Refusal;
 use super::fold::{Level, acts, inputs, levels, passes, reduce};
-use super::graph::{Cell, FlipFlop, Graph, Id, LOW, Node, Role};
+use super::graph::{FlipFlop, Graph, Id, LOW, Node, Role};
 use super::memory::Memory;
+use super::pll::Pll;
 use super::trace::BOOT_TILE;
 use super::{Circuit, FIRST_FLIP_FLOP, Latch, Lookup, Slot};
+use std::cell::Cell;
 
 /// Finds what the pin really depends on, refuses what cannot be simulated, and orders the rest.
 pub(super) fn level(graph: &Graph) -> Result<Circuit, Refusal> {
@@ -23,6 +25,7 @@ pub(super) fn level(graph: &Graph) -> Result<Circuit, Refusal> {
         tables: Vec::new(),
         carries: 0,
         pads: 0,
+        pll: None,
     };
     match order.levels[graph.pin_enable as usize] {
         // Never driven, it reads 0.
@@ -49,7 +52,7 @@ pub(super) fn level(graph: &Graph) -> Result<Circuit, Refusal> {
             }
             memories.push(needed);
         } else {
-            return Ok(order.circuit(&latches, &memories));
+            return order.circuit(&latches, &memories);
         }
     }
 }
@@ -68,6 +71,7 @@ enum Place {
     Low,
     High,
     Clock,
+    Pll,
     FlipFlop(u16),
     MemoryBit(u16, u8),
     Table(u16),
@@ -84,6 +88,8 @@ struct Order<'a> {
     tables: Vec<(u16, [Place; 4])>,
     carries: usize,
     pads: usize,
+    /// The output of the PLL that is used.
+    pll: Option<Pll>,
 }
 
 impl Order<'_> {
@@ -172,6 +178,10 @@ impl Order<'_> {
                 }
                 Place::MemoryBit(place as u16, bit)
             }
+            (Level::Varies, Node::Pll(pll)) => {
+                self.check_pll(pll)?;
+                Place::Pll
+            }
             (Level::Varies, Node::Blocked(refusal)) => return Err((**refusal).clone()),
             (Level::Varies, Node::Clock | Node::Constant(_)) => Place::Clock,
         };
@@ -179,10 +189,29 @@ impl Order<'_> {
         Ok(None)
     }
 
+    /// The clock of the PLL can be followed if nothing disturbs it and it is the only one.
+    fn check_pll(&mut self, pll: &Pll) -> Result<(), Refusal> {
+        let level = |id: Id| self.levels[id as usize];
+        if level(pll.running) != Level::Constant(true) {
+            return Err(pll.refused("it is not always out of reset"));
+        }
+        if pll.quiet.iter().any(|&id| level(id) != Level::Constant(false)) {
+            return Err(pll.refused("its output can be bypassed or latched"));
+        }
+        if self.pll.replace(*pll).is_some_and(|other| other.pad != pll.pad) {
+            return Err(pll.refused("both of its outputs count, and their phase is not known"));
+        }
+        self.visit(pll.reference)?;
+        if !matches!(self.slot[pll.reference as usize], Place::Clock) {
+            return Err(pll.refused("its reference is not the clock of the board"));
+        }
+        Ok(())
+    }
+
     fn combinational_loop(&self, id: Id, path: &[(Id, u16)]) -> Refusal {
         const SHOWN: usize = 6;
         let ring = path.iter().skip_while(|&&(other, _)| other != id);
-        let mut cells: Vec<Cell> = ring
+        let mut cells: Vec<_> = ring
             .filter_map(|&(id, _)| match self.graph.node(id) {
                 Node::Table(table) => Some(table.cell),
                 _ => None,
@@ -200,13 +229,18 @@ impl Order<'_> {
         Refusal::CombinationalLoop { cells: names }
     }
 
-    fn circuit(self, flip_flops: &[FlipFlop], memories: &[Memory<Id>]) -> Circuit {
+    fn circuit(self, flip_flops: &[FlipFlop], memories: &[Memory<Id>]) -> Result<Circuit, Refusal> {
         let after_flip_flops = FIRST_FLIP_FLOP + flip_flops.len() as Slot;
         let first_table = after_flip_flops + 16 * memories.len() as Slot;
+        let board = Cell::new(false);
         let slot = |place: Place| match place {
             Place::Low => super::LOW_SLOT,
             Place::High => super::HIGH_SLOT,
-            Place::Clock => super::CLOCK_SLOT,
+            Place::Clock => {
+                board.set(true);
+                super::CLOCK_SLOT
+            }
+            Place::Pll => super::CLOCK_SLOT,
             Place::FlipFlop(number) => FIRST_FLIP_FLOP + number,
             Place::MemoryBit(memory, bit) => after_flip_flops + 16 * memory + Slot::from(bit),
             Place::Table(number) => first_table + number,
@@ -223,7 +257,7 @@ impl Order<'_> {
         });
         let lookups =
             self.tables.iter().map(|&(bits, places)| Lookup { bits, inputs: places.map(slot) });
-        Circuit {
+        let circuit = Circuit {
             pin: of(self.graph.pin),
             pin_enable: of(self.graph.pin_enable),
             latches: latches.collect(),
@@ -231,6 +265,14 @@ impl Order<'_> {
             lookups: lookups.collect(),
             carries: self.carries,
             pads: self.pads,
+            pll: self.pll.map(|pll| pll.ratio),
+        };
+        match self.pll {
+            Some(pll) if board.get() => {
+                Err(pll
+                    .refused("its phase to the clock of the board, which counts too, is not known"))
+            }
+            _ => Ok(circuit),
         }
     }
 }

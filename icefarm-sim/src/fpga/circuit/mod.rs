@@ -12,6 +12,7 @@ mod trace;
 use super::chip::Chip;
 use super::{Bitstream, Refusal};
 pub(super) use memory::{Contents, Memory, Port};
+pub(super) use pll::Ratio;
 use routing::Routing;
 
 /// The pin of the sg48 package that the microcontroller of the pico2-ice feeds with 48 MHz.
@@ -35,6 +36,8 @@ pub struct Circuit {
     pub(super) pin_enable: Slot,
     pub(super) latches: Vec<Latch>,
     pub(super) memories: Vec<Memory<Slot>>,
+    /// The clock is not that of the board but one that the PLL makes of it.
+    pub(super) pll: Option<Ratio>,
     /// Each looks only at slots before its own.
     pub(super) lookups: Vec<Lookup>,
     /// How many of the lookups are carries.
@@ -96,6 +99,7 @@ impl Circuit {
             pin_enable: HIGH_SLOT,
             latches: Vec::new(),
             memories: Vec::new(),
+            pll: None,
             lookups: Vec::new(),
             carries: 0,
             pads: 0,

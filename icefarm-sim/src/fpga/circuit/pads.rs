@@ -114,6 +114,14 @@ impl Trace<'_> {
         self.pin_type(pad) >> 4 != 0
     }
 
+    /// Whether the input buffer of a pad is on.
+    pub(super) fn input_is_on(&self, pad: Pad) -> bool {
+        self.routing.chip.input_enable(pad).is_some_and(|(tile, number)| {
+            let (row, column) = INPUT_ENABLE[usize::from(number & 1)];
+            self.routing.bit(tile, row, column)
+        })
+    }
+
     /// The way from a pad to a global net.
     pub(super) fn global_from_pad(&mut self, pad: Pad) -> Id {
         if self.routing.bit(pad.tile, ICEGATE.0, ICEGATE.1) {
@@ -166,12 +174,8 @@ impl Trace<'_> {
         if self.is_pll_output(pad) {
             return self.pll_clock(pad);
         }
-        let enabled = self.routing.chip.input_enable(pad).is_some_and(|(tile, number)| {
-            let (row, column) = INPUT_ENABLE[usize::from(number & 1)];
-            self.routing.bit(tile, row, column)
-        });
         let blocked = |refusal| Node::Blocked(Box::new(refusal));
-        if !enabled {
+        if !self.input_is_on(pad) {
             return blocked(Refusal::InputDisabled { tile, block });
         }
         match (self.is_output(pad), pad == self.clock) {

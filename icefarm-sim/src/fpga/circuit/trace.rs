@@ -217,7 +217,10 @@ fn hard_block(block: HardBlock, tile: Tile) -> Refusal {
     let name = match block {
         HardBlock::Spram => return Refusal::Spram { tile },
         HardBlock::Dsp => return Refusal::Dsp { tile },
-        HardBlock::Pll => return Refusal::Pll { tile, wire: "LOCK or SDO".to_owned() },
+        HardBlock::Pll => {
+            let reason = "when the loop has locked is not known".to_owned();
+            return Refusal::Pll { tile, wire: "LOCK or SDO".to_owned(), reason };
+        }
         HardBlock::HighOscillator => return Refusal::Oscillator { name: "HFOSC".to_owned() },
         HardBlock::LowOscillator => return Refusal::Oscillator { name: "LFOSC".to_owned() },
         HardBlock::I2c => "I2C",

@@ -1,7 +1,10 @@
 //! Counts pulses over a window of any length.
 
+use super::super::circuit::Ratio;
 use super::super::{Bitstream, Circuit, Refusal, Window};
+use super::Simulator;
 use super::limits::Limits;
+use super::lock::uncertainty;
 use super::repetition::{Period, Search};
 
 /// What a pin did in a window of time.
@@ -10,9 +13,12 @@ use super::repetition::{Period, Search};
 pub struct Count {
     /// Rising edges on the pin.
     pub pulses: u64,
-    /// The window in cycles of the clock, from the start of the device on.
+    /// How far this can be off: 0, unless the circuit runs on the PLL, of which nobody knows when
+    /// it has locked.
+    pub uncertainty: u64,
+    /// The window in cycles of the clock of the board, from the start of the device on.
     pub cycles: u64,
-    /// How many of these were simulated; the rest repeats them.
+    /// How many cycles of the circuit's clock were simulated; the rest of the window repeats them.
     pub simulated_cycles: u64,
     /// What repeats, if that was found.
     pub period: Option<Period>,
@@ -27,7 +33,8 @@ pub struct Count {
 impl Circuit {
     /// Counts the rising edges on the pin within a number of cycles after the start.
     ///
-    /// The circuit is simulated until its state repeats; what follows is known. The count is exact.
+    /// The circuit is simulated until its state repeats; what follows is known. The count is exact,
+    /// but for the [uncertainty](Count::uncertainty) of circuits that run on the PLL.
     ///
     /// # Errors
     /// [`Refusal::TooLong`] if the state does not repeat before the budget is used up, and what
@@ -62,6 +69,10 @@ pub struct Counting {
     /// Cycles that were left out because they repeat others.
     skipped: u64,
     stage: Stage,
+    /// The window in cycles of the clock of the board.
+    cycles: u64,
+    /// The beginning, if it is not known how far the circuit has come when the window begins.
+    unlocked: Option<(Simulator, Ratio)>,
     /// The size of the circuit: tables, flip-flops, carries.
     size: [usize; 3],
 }
@@ -81,9 +92,12 @@ impl Counting {
     /// # Errors
     /// What [`Circuit::simulator`] refuses.
     pub fn new(circuit: &Circuit, cycles: u64) -> Result<Self, Refusal> {
-        let search = Search::new(circuit.simulator()?, cycles);
+        let simulator = circuit.simulator()?;
+        let unlocked = circuit.pll.map(|ratio| (simulator.clone(), ratio));
+        let window = circuit.pll.map_or(cycles, |ratio| ratio.ticks_in(cycles));
+        let search = Search::new(simulator, window);
         let size = [circuit.luts(), circuit.flip_flops(), circuit.carries()];
-        Ok(Self { search, skipped: 0, stage: Stage::Searching, size })
+        Ok(Self { search, skipped: 0, stage: Stage::Searching, cycles, unlocked, size })
     }
 
     /// A count of a bitstream file.
@@ -95,7 +109,7 @@ impl Counting {
         Self::new(&Circuit::extract(&bitstream, window.pin)?, window.cycles)
     }
 
-    /// How many cycles are counted.
+    /// How many cycles of the circuit's clock are counted.
     pub fn cycle(&self) -> u64 {
         self.search.simulator.cycle()
     }
@@ -127,22 +141,29 @@ impl Counting {
                     self.stage = Stage::Rest;
                 }
                 Stage::Rest => {
-                    return Ok(self.search.run(end, limits)?.then(|| self.count()));
+                    let done = self.search.run(end, limits)?;
+                    return if done { self.count().map(Some) } else { Ok(None) };
                 }
             }
         }
     }
 
-    fn count(&self) -> Count {
+    fn count(&self) -> Result<Count, Refusal> {
         let [luts, flip_flops, carries] = self.size;
-        Count {
-            pulses: self.search.simulator.pulses(),
-            cycles: self.search.window,
+        let end = &self.search.simulator;
+        let uncertainty = match &self.unlocked {
+            Some((begin, ratio)) => uncertainty(begin.clone(), end.clone(), *ratio)?,
+            None => 0,
+        };
+        Ok(Count {
+            pulses: end.pulses(),
+            uncertainty,
+            cycles: self.cycles,
             simulated_cycles: self.search.window - self.skipped,
             period: self.search.period,
             luts,
             flip_flops,
             carries,
-        }
+        })
     }
 }

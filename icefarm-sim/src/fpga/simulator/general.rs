@@ -12,7 +12,8 @@ use super::{CLOCK_SLOT, Circuit, FIRST_FLIP_FLOP, HIGH_SLOT, Latch, Levels, Refu
 /// as long as the chip has flip-flops needs 5280.
 const WAVES: usize = 6000;
 
-/// Two rising edges must be this many half cycles apart: a real counter follows up to 24 MHz.
+/// Two rising edges must be this many half cycles of the clock of the board apart: a real counter
+/// follows up to 24 MHz.
 const PULSE_DISTANCE: u64 = 4;
 
 /// Bytes of the digest of all memories.
@@ -78,6 +79,8 @@ pub(super) struct General {
     other: Box<Levels>,
     /// Half cycles since the start.
     half_cycle: u64,
+    /// Two rising edges must be this many half cycles apart.
+    pulse_distance: u64,
     /// When the pin last rose, in half cycles since the start.
     rose: Option<u64>,
     /// Whether the pin has been driven yet.
@@ -138,6 +141,9 @@ impl General {
             before: vec![0; usize::from(first_lookup)],
             other: levels(),
             half_cycle: 0,
+            pulse_distance: circuit.pll.map_or(PULSE_DISTANCE, |ratio| {
+                (PULSE_DISTANCE * ratio.ticks).div_ceil(ratio.cycles)
+            }),
             rose: None,
             driven: false,
             zeros_until: 0,
@@ -444,7 +450,7 @@ impl General {
         if level == 1 && self.last == 0 {
             let now = 2 * self.cycle + u64::from(1 - clock);
             if let Some(half_cycles) = self.rose.map(|rose| now - rose)
-                && half_cycles < PULSE_DISTANCE
+                && half_cycles < self.pulse_distance
             {
                 return Err(Refusal::TooFast { cycle: self.cycle, half_cycles });
             }

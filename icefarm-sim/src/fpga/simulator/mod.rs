@@ -3,6 +3,7 @@
 mod count;
 mod general;
 mod limits;
+mod lock;
 mod memory;
 mod races;
 mod repetition;
@@ -27,7 +28,7 @@ type Levels = [u8; 1 << Slot::BITS];
 /// A circuit in motion.
 ///
 /// It begins as the device does: all flip-flops at 0, the clock low. A cycle is a rising and then
-/// a falling edge of the 48 MHz clock. Logic takes no time: levels are those at rest, glitches and
+/// a falling edge of the 48 MHz clock, or of the clock that the PLL makes of it. Logic takes no time: levels are those at rest, glitches and
 /// races are not seen. Signals are ordered as in Verilog: all flip-flops of an edge take their
 /// data together, and what they change can be an edge for others.
 ///
@@ -70,7 +71,7 @@ impl Circuit {
     fn general(&self) -> Result<Simulator, Refusal> {
         let general = General::new(self)?;
         if !self.memories.is_empty() {
-            start::check(general.clone())?;
+            start::check(general.clone(), self.pll)?;
         }
         Ok(Simulator { engine: Engine::General(Box::new(general)) })
     }

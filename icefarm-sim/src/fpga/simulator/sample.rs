@@ -65,6 +65,10 @@ impl Sampling {
     /// # Errors
     /// What [`Circuit::simulator`] refuses.
     pub fn new(circuit: &Circuit, every: u64, count: usize) -> Result<Self, Refusal> {
+        if circuit.pll.is_some() {
+            // What the pin shows at a moment depends on when the loop has locked.
+            return Err(Refusal::PllPhase);
+        }
         let window = every.saturating_mul(count as u64);
         let search = Search::new(circuit.simulator()?, window);
         Ok(Self { search, every, count, levels: Vec::new(), open: None, seam: 0 })

@@ -11,6 +11,7 @@
 //! everything unknown that was read within five times that time, and refused if anything of it is
 //! still unknown long after.
 
+use super::super::circuit::Ratio;
 use super::super::{CLOCK_HZ, Refusal};
 use super::general::General;
 
@@ -24,11 +25,12 @@ const CYCLES: u64 = MICROSECONDS * CLOCK_HZ / 1_000_000;
 const PATIENCE: u64 = 16 * 1024;
 
 /// Refuses a circuit that never forgets what its memories read at the start.
-pub(super) fn check(mut trusting: General) -> Result<(), Refusal> {
+pub(super) fn check(mut trusting: General, pll: Option<Ratio>) -> Result<(), Refusal> {
+    let unreliable = pll.map_or(CYCLES, |ratio| (CYCLES * ratio.ticks).div_ceil(ratio.cycles));
     let mut doubting = trusting.clone();
     trusting.hide();
-    doubting.distrust(CYCLES);
-    let mut cycles = CYCLES;
+    doubting.distrust(unreliable);
+    let mut cycles = unreliable;
     loop {
         if trusting.advance(cycles - trusting.cycle(), None, u64::MAX).is_err() {
             // The simulation itself will tell, if it comes so far.

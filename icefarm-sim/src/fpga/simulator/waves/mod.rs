@@ -41,7 +41,9 @@ pub(super) fn fits(circuit: &Circuit) -> bool {
             && !(latch.asynchronous && latch.set_reset != LOW_SLOT)
     });
     let driven = circuit.pin_enable == HIGH_SLOT;
-    let plain = driven && circuit.memories.is_empty();
+    // A pin on a clock that is no faster than that of the board cannot be too fast for a counter.
+    let slow = circuit.pll.is_none_or(|ratio| ratio.ticks <= ratio.cycles);
+    let plain = driven && slow && circuit.memories.is_empty();
     plain && latches && circuit.lookups.iter().all(|lookup| !lookup.inputs.contains(&CLOCK_SLOT))
 }
 
@@ -71,13 +73,21 @@ impl IndexMut<Slot> for Waves {
     }
 }
 
+/// What passes from a wave to the next one: for each flip-flop 0 or 1.
+#[derive(Debug, Clone)]
+struct Edges {
+    /// Its level in the first cycle of the present waves.
+    first: Vec<Wave>,
+    /// Its level in the first cycle after them.
+    after: Vec<Wave>,
+}
+
 /// Such a circuit in motion.
 #[derive(Debug, Clone)]
 pub(super) struct OneClock {
     waves: Waves,
     flip_flops: Vec<FlipFlop>,
-    /// The level of each flip-flop in the first cycle of the waves.
-    first: Vec<Wave>,
+    edges: Edges,
     parts: Vec<Part>,
     pin: Slot,
     /// How many cycles of the waves have passed.
@@ -90,17 +100,19 @@ pub(super) struct OneClock {
 impl OneClock {
     /// The circuit at rest before the first edge.
     pub(super) fn new(circuit: &Circuit) -> Self {
-        let mut waves = Waves::new(usize::from(circuit.first_table()) + circuit.lookups.len());
+        let mut waves = Waves::new(usize::from(circuit.end()));
         let flip_flops = circuit.latches.iter().enumerate();
         let flip_flops: Vec<FlipFlop> =
             flip_flops.map(|(number, latch)| FlipFlop::new(number, latch)).collect();
         for table in plan::tables(circuit) {
             table.settle(&mut waves);
         }
-        let first = vec![0; flip_flops.len()];
+        let next = |flip_flop: &FlipFlop| flip_flop.next(&waves) & 1;
+        let after = flip_flops.iter().map(next).collect();
+        let edges = Edges { first: vec![0; flip_flops.len()], after };
         let parts = plan::plan(circuit);
         let (pin, passed) = (circuit.pin, LENGTH);
-        Self { waves, flip_flops, first, parts, pin, passed, cycle: 0, pulses: 0, work: 0 }
+        Self { waves, flip_flops, edges, parts, pin, passed, cycle: 0, pulses: 0, work: 0 }
     }
 
     /// See [`super::Simulator::advance`]; here `work` is the total after which to stop.
@@ -128,11 +140,9 @@ impl OneClock {
 
     /// Goes on by 64 cycles.
     fn next_waves(&mut self) {
-        for (first, flip_flop) in self.first.iter_mut().zip(&self.flip_flops) {
-            *first = flip_flop.next(&self.waves) >> (LENGTH - 1);
-        }
+        std::mem::swap(&mut self.edges.first, &mut self.edges.after);
         self.passed = 0;
-        self.work += plan::run(&mut self.parts, &mut self.waves, &self.first);
+        self.work += plan::run(&mut self.parts, &mut self.waves, &mut self.edges);
     }
 
     /// After how many more cycles, `most` at most, the flip-flops have the levels of a mark.
@@ -183,5 +193,10 @@ impl OneClock {
 impl Circuit {
     fn first_table(&self) -> Slot {
         FIRST_FLIP_FLOP + self.latches.len() as Slot
+    }
+
+    /// The slot after the last.
+    fn end(&self) -> Slot {
+        self.first_table() + self.lookups.len() as Slot
     }
 }
