@@ -19,6 +19,9 @@ struct Needed {
 const NEEDED: &[Needed] = &[
     Needed { program: "verilator", package: "verilator" },
     Needed { program: "icebox_vlog", package: "fpga-icestorm" },
+    Needed { program: "yosys", package: "yosys" },
+    Needed { program: "nextpnr-ice40", package: "nextpnr-ice40" },
+    Needed { program: "iverilog", package: "iverilog" },
     Needed { program: "curl", package: "curl" },
     Needed { program: "wsdump", package: "python3-websocket" },
 ];
@@ -107,6 +110,10 @@ fn beyond_rust() -> Vec<Stage> {
         Stage {
             name: "mutants against Verilator",
             command: xtask(&["mutants", "--count", "200", "--verify", "10"]),
+        },
+        Stage {
+            name: "random circuits against Icarus Verilog",
+            command: xtask(&["random", "--count", "500"]),
         },
     ]
 }
