@@ -171,13 +171,14 @@ impl TestBoard {
     }
 
     /// Ends the lease, waits until nothing is left of the state, and returns the bench with the
-    /// board, which is being taken back.
+    /// board, which is being taken back. Events that were not taken, as what `exit` has sent, can
+    /// still be.
     ///
     /// # Errors
     /// [`TestError::EndedBadly`] if `exit` panicked or missed its deadline;
     /// [`TestError::LeaseFailed`] if the lease had failed before and the test did not ask for it
     /// with [`Self::failure`].
-    pub async fn end(self) -> Result<TestBench, TestError> {
+    pub async fn end(&self) -> Result<TestBench, TestError> {
         self.bench.supervisor().end(self.lease).await?;
         let ours = |report: &BoardReport| {
             report.lease.as_ref().is_some_and(|lease| lease.lease == self.lease)
@@ -191,7 +192,7 @@ impl TestBoard {
         }
         let reasons = self.log.bad_ends();
         if reasons.is_empty() {
-            return Ok(self.bench);
+            return Ok(self.bench.clone());
         }
         Err(TestError::EndedBadly { reasons: reasons.join("; ") })
     }
