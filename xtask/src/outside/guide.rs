@@ -118,7 +118,9 @@ impl Reader {
             bash.env("GIT_CONFIG_VALUE_0", HOME);
             return bash;
         }
+        // Of what was compiled here much is used again, if it is compiled in the same way.
         bash.env("CARGO_TARGET_DIR", target());
+        bash.env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only");
         // Ports by the system: somebody may have a farm on this machine.
         bash.env("ICEFARM_CONTROL_LISTEN", "127.0.0.1:0");
         bash.env("ICEFARM_WORKER_LISTEN", "127.0.0.1:0");
