@@ -221,11 +221,12 @@ async fn serve(mut signals: Signals) {
         }
         _ = signals.next() => end(signal),
     }
-    for entry in &asked {
-        entry.tell.send_replace(Stop::GivenBack(signal));
-    }
+    // Who is told lets go of the request, so this is asked first.
     if asked.iter().all(|entry| entry.tell.is_closed()) {
         end(signal);
+    }
+    for entry in &asked {
+        entry.tell.send_replace(Stop::GivenBack(signal));
     }
     signals.next().await;
     end(signal);
