@@ -33,7 +33,7 @@ impl Editor {
         let mut blocks = Vec::new();
         loop {
             match commands.next_event()? {
-                Event::Block(block) if block.memory == Memory::Cram => blocks.push(block),
+                Event::Block(block) => blocks.push(block),
                 Event::WakeUp { .. } => break,
                 _ => {}
             }
@@ -51,9 +51,25 @@ impl Editor {
     /// Flips a bit of a CRAM bank by its row and column; for bits that belong to no tile. Says
     /// whether there is such a bit.
     pub fn flip_cram(&mut self, bank: usize, row: usize, column: usize) -> bool {
+        self.flip_in(Memory::Cram, bank, row, column)
+    }
+
+    /// Flips a bit of a word of the block RAM whose lower tile this is. Says whether the file has
+    /// such a bit; icepack can be told to leave the contents of block RAMs out.
+    pub fn flip_ram(&mut self, tile: Tile, word: u8, bit: u8) -> bool {
+        let is_ram = (tile.x == 6 || tile.x == 19) && tile.y % 2 == 1 && tile.y < cram::ROWS - 1;
+        if !is_ram || bit > 15 {
+            return false;
+        }
+        let (bank, column) = cram::ram_place(tile);
+        self.flip_in(Memory::Bram, bank, usize::from(word), column + usize::from(15 - bit))
+    }
+
+    fn flip_in(&mut self, memory: Memory, bank: usize, row: usize, column: usize) -> bool {
         // The last block that writes the row wins, as on the device.
         let block = self.blocks.iter().rev().find(|block| {
-            block.bank == bank
+            block.memory == memory
+                && block.bank == bank
                 && (block.offset..block.offset + block.height).contains(&row)
                 && column < block.width
         });

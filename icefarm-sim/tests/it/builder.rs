@@ -46,7 +46,16 @@ pub(crate) struct Cell(pub(crate) Tile, pub(crate) u8);
 impl Builder {
     /// Nothing but pin 27 as an output.
     pub(crate) fn new() -> Self {
-        let editor = Editor::new(blank()).unwrap();
+        Self::from(blank(true))
+    }
+
+    /// The same, but the file does not say what is in the block RAMs.
+    pub(crate) fn without_ram_contents() -> Self {
+        Self::from(blank(false)).clocked()
+    }
+
+    fn from(bytes: Vec<u8>) -> Self {
+        let editor = Editor::new(bytes).unwrap();
         let mut builder = Self { editor, set: HashSet::new(), driven: HashSet::new() };
         builder.output(PIN_TILE, 1, 0b0110);
         // The column buffers of all logic tiles.
@@ -60,11 +69,14 @@ impl Builder {
 
     /// With the clock on a global net as well, as tools do it.
     pub(crate) fn with_clock() -> Self {
-        let mut builder = Self::new();
-        builder.input(CLOCK_TILE, 1, 0b01);
-        builder.set(CLOCK_TILE, 9, 3);
-        builder.route(CLOCK_TILE, "io_1/D_IN_0", tile(13, 31), "fabout");
-        builder
+        Self::new().clocked()
+    }
+
+    fn clocked(mut self) -> Self {
+        self.input(CLOCK_TILE, 1, 0b01);
+        self.set(CLOCK_TILE, 9, 3);
+        self.route(CLOCK_TILE, "io_1/D_IN_0", tile(13, 31), "fabout");
+        self
     }
 
     /// Sets a configuration bit.
@@ -76,6 +88,11 @@ impl Builder {
     /// Flips a bit that belongs to no tile.
     pub(crate) fn flip_cram(&mut self, bank: usize, row: usize, column: usize) {
         assert!(self.editor.flip_cram(bank, row, column));
+    }
+
+    /// Flips a bit of what is in a block RAM at the start.
+    pub(crate) fn flip_ram(&mut self, tile: Tile, word: u8, bit: u8) {
+        assert!(self.editor.flip_ram(tile, word, bit), "{tile} {word} {bit}");
     }
 
     /// Clears a configuration bit.
@@ -209,13 +226,23 @@ impl Builder {
 }
 
 /// A bitstream of zeros.
-fn blank() -> Vec<u8> {
+fn blank(rams: bool) -> Vec<u8> {
     let mut bytes = vec![0x7E, 0xAA, 0x99, 0x7E, 0x01, 0x05, 0x62, 0x02, 0xB3, 0x82, 0, 0];
     for (bank, height) in [(0u8, 336u16), (1, 176), (2, 336), (3, 176)] {
         bytes.push(0x72);
         bytes.extend(height.to_be_bytes());
         bytes.extend([0x11, bank, 0x01, 0x01]);
         bytes.extend(std::iter::repeat_n(0, 692 * usize::from(height) / 8 + 2));
+    }
+    for (bank, width) in [(0u8, 160u16), (1, 80), (2, 160), (3, 80)].into_iter().filter(|_| rams) {
+        for offset in [0u16, 128] {
+            bytes.extend([0x72, 0, 128, 0x11, bank, 0x82]);
+            bytes.extend(offset.to_be_bytes());
+            bytes.push(0x62);
+            bytes.extend((width - 1).to_be_bytes());
+            bytes.extend([0x01, 0x03]);
+            bytes.extend(std::iter::repeat_n(0, 128 * usize::from(width) / 8 + 2));
+        }
     }
     bytes.extend([0x22, 0, 0, 0x01, 0x06]);
     if let Err(Refusal::BadCrc { at, expected, .. }) = Bitstream::parse(&bytes) {

@@ -163,7 +163,7 @@ impl Maker {
         if kind.starts_with('1') {
             let enable = match self.random.below(3) {
                 0 => expression::bit(self, domain),
-                1 => self.from_some_moment(domain),
+                1 => self.once_and_for_all(domain),
                 _ => "1'b1".to_owned(),
             };
             more += &format!(", .OUTPUT_ENABLE({enable})");
@@ -176,15 +176,15 @@ impl Maker {
         let clock =
             if kind == "101000" { String::new() } else { format!(", .OUTPUT_CLK({clock})") };
         self.line(&format!(
-            "SB_IO #(.PIN_TYPE(6'b{kind}), .NEG_TRIGGER({})) io_pin (.PACKAGE_PIN(pin), \
+            "SB_IO #(.PIN_TYPE(6'b{kind}), .NEG_TRIGGER(1'b{})) io_pin (.PACKAGE_PIN(pin), \
              .D_OUT_0({value}){more}{clock});",
-            format!("1'b{}", u8::from(falling && kind != "101000"))
+            u8::from(falling && kind != "101000")
         ));
         ports + "inout pin"
     }
 
     /// A register that becomes 1 after a while and stays so.
-    fn from_some_moment(&mut self, domain: usize) -> String {
+    fn once_and_for_all(&mut self, domain: usize) -> String {
         let name = self.fresh("go");
         let when = expression::bit(self, domain);
         self.line(&format!("reg {name} = 0;"));

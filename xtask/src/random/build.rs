@@ -56,8 +56,13 @@ fn place(folder: &Path, Design { name, seed, .. }: &Design) -> Result<Built> {
         "--asc",
         &text,
     ];
-    if let Err(error) = run("nextpnr-ice40", "nextpnr-ice40", folder, &arguments) {
+    let arguments = [&["30", "nextpnr-ice40"], arguments.as_slice()].concat();
+    if let Err(error) = run("timeout", "coreutils", folder, &arguments) {
         let error = error.to_string();
+        if error.contains("exit status: 124") {
+            let reason = "nextpnr does not find its way within half a minute".to_owned();
+            return Ok(Built::Unbuilt(reason));
+        }
         let reason = error.lines().find(|line| line.contains("ERROR")).map(str::to_owned);
         return reason.map(Built::Unbuilt).ok_or_else(|| error.into());
     }

@@ -53,7 +53,7 @@ fn run(bitstream: &[u8], reference: &[Level]) -> Result<Outcome, Refusal> {
         simulator.run(1)?;
         pin.look(levels[0]);
         let level = pin.look(levels[1]);
-        let unknown = levels.iter().any(|level| *level == b'x');
+        let unknown = levels.contains(&b'x');
         let differs = level.is_some_and(|level| level != simulator.pin());
         if unknown || differs || pin.pulses != simulator.pulses() {
             let theirs = String::from_utf8_lossy(levels).into_owned();

@@ -86,7 +86,7 @@ pub(crate) fn run(arguments: &[String]) -> Result {
 fn all(folder: &Path, seeds: &[u64], options: &Options) -> Result<Vec<Verdict>> {
     let batches: Vec<&[u64]> = seeds.chunks(BATCH).collect();
     let next = AtomicUsize::new(0);
-    let done: Mutex<Vec<(usize, Result<Vec<Verdict>, String>)>> = Mutex::new(Vec::new());
+    let done = Mutex::new(Vec::new());
     let work = || {
         while let Some((index, seeds)) = {
             let index = next.fetch_add(1, Ordering::Relaxed);

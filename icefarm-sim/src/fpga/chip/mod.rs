@@ -50,8 +50,11 @@ pub struct Chip {
     input_enable: Vec<(Pad, Tile, u8)>,
     /// Inputs and parameters of the PLL: name, tile, and row and column of its bit; without if it is
     /// the `fabout` of the tile.
-    pll: Vec<(String, Tile, Option<(u8, u8)>)>,
+    pll: Vec<PllPort>,
 }
+
+/// See [`Chip::pll`].
+type PllPort = (String, Tile, Option<(u8, u8)>);
 
 /// One of the two pads of an input/output tile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
