@@ -22,10 +22,17 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
-//! What is not simulated: delays, and with them glitches, races and oscillators without a clock;
-//! block RAM, SPRAM, multipliers, the PLL, internal oscillators and other hard blocks; pads that
-//! register or tri-state. What nothing drives reads 0. Knowledge of the chip is Project
-//! IceStorm's.
+//! Simulated are logic cells, pads with their registers, tri-state and double data rate, block RAM,
+//! derived and gated clocks, and circuits in the domain of the PLL.
+//!
+//! What is not simulated: delays, and with them glitches and oscillators without a clock; SPRAM,
+//! multipliers, internal oscillators and other hard blocks. Levels that depend on delays (registers
+//! that take what another clock changes at the same moment, a block RAM that is read at the edge at
+//! which it is written, the phase of the PLL) are unknown, and refused if they come to the pin. So
+//! is a pin that is let go after it was driven. What nothing ever drives reads 0.
+//!
+//! The sources of all this are named in the source of the parts; knowledge of the chip is Project
+//! IceStorm's. `cargo xtask random` compares random circuits with the simulation of their Verilog.
 
 mod bitstream;
 mod chip;

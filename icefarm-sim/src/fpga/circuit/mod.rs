@@ -71,8 +71,8 @@ impl Circuit {
     ///
     /// Only what can reach the pin counts: switches, contentions, loops and hard blocks elsewhere
     /// on the chip are no reason to refuse, nor is anything behind logic whose output cannot
-    /// change. A wire that nothing drives reads 0; so does the pin if it is not driven, which on a
-    /// board would float. Bits without a known function are taken to have none.
+    /// change. A wire that nothing drives reads 0; so does the pin if it is never driven, which on
+    /// a board would float. Bits without a known function are taken to have none.
     ///
     /// # Errors
     /// A [`Refusal`] that names the place on the chip.

@@ -3,6 +3,7 @@
 
 use super::super::Tile;
 use super::super::circuit::Lookup;
+use super::groups::{Group, groups, taken};
 use super::memory::{Ram, Write};
 use super::races::Races;
 use super::unknown::{UNKNOWN, either, settle};
@@ -18,32 +19,6 @@ const PULSE_DISTANCE: u64 = 4;
 
 /// Bytes of the digest of all memories.
 const DIGEST: usize = 16;
-
-/// What shares a clock and an edge.
-#[derive(Debug, Clone)]
-struct Group {
-    clock: Slot,
-    falling: bool,
-    /// The level of the clock when it was last looked at.
-    last: u8,
-    /// Numbers of flip-flops.
-    flip_flops: Vec<u16>,
-    /// Numbers of memories that are read and written.
-    reads: Vec<usize>,
-    writes: Vec<usize>,
-}
-
-impl Group {
-    /// Looks at the clock and says whether it had its edge, if that is known.
-    fn edge(&mut self, level: u8) -> Option<bool> {
-        let before = std::mem::replace(&mut self.last, level);
-        if before == level {
-            return Some(false);
-        }
-        let known = before != UNKNOWN && level != UNKNOWN;
-        known.then_some((level == 0) == self.falling)
-    }
-}
 
 /// A circuit that is simulated edge by edge.
 #[derive(Debug, Clone)]
@@ -472,43 +447,4 @@ fn levels() -> Box<Levels> {
     let mut levels: Box<Levels> = levels.try_into().expect("it has that many levels");
     levels[usize::from(HIGH_SLOT)] = 1;
     levels
-}
-
-/// Everything that has a clock, by clock and edge.
-fn groups(circuit: &Circuit, rams: &[Ram]) -> Vec<Group> {
-    let mut groups: Vec<Group> = Vec::new();
-    for (number, latch) in circuit.latches.iter().enumerate() {
-        group(&mut groups, latch.clock, latch.falling).flip_flops.push(number as u16);
-    }
-    for (number, ram) in rams.iter().enumerate() {
-        let [read, write] = ram.clocks();
-        group(&mut groups, read.0, read.1).reads.push(number);
-        if ram.is_written() {
-            group(&mut groups, write.0, write.1).writes.push(number);
-        }
-    }
-    groups
-}
-
-/// The group of a clock and an edge, which is made if it is not there.
-fn group(groups: &mut Vec<Group>, clock: Slot, falling: bool) -> &mut Group {
-    let same = |group: &Group| (group.clock, group.falling) == (clock, falling);
-    let number = groups.iter().position(same).unwrap_or_else(|| {
-        let (flip_flops, reads, writes) = (Vec::new(), Vec::new(), Vec::new());
-        groups.push(Group { clock, falling, last: 0, flip_flops, reads, writes });
-        groups.len() - 1
-    });
-    &mut groups[number]
-}
-
-/// What the members of a group look at when they take something.
-fn taken(group: &Group, circuit: &Circuit, rams: &[Ram]) -> Vec<Slot> {
-    let mut taken = Vec::new();
-    for &member in &group.flip_flops {
-        let latch = &circuit.latches[usize::from(member)];
-        taken.extend([latch.data, latch.enable, latch.set_reset]);
-    }
-    group.reads.iter().for_each(|&memory| taken.extend(&rams[memory].inputs()[0]));
-    group.writes.iter().for_each(|&memory| taken.extend(&rams[memory].inputs()[1]));
-    taken
 }

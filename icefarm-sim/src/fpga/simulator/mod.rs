@@ -2,6 +2,7 @@
 
 mod count;
 mod general;
+mod groups;
 mod limits;
 mod lock;
 mod memory;
@@ -28,9 +29,11 @@ type Levels = [u8; 1 << Slot::BITS];
 /// A circuit in motion.
 ///
 /// It begins as the device does: all flip-flops at 0, the clock low. A cycle is a rising and then
-/// a falling edge of the 48 MHz clock, or of the clock that the PLL makes of it. Logic takes no time: levels are those at rest, glitches and
-/// races are not seen. Signals are ordered as in Verilog: all flip-flops of an edge take their
-/// data together, and what they change can be an edge for others.
+/// a falling edge of the 48 MHz clock, or of the clock that the PLL makes of it. Logic takes no
+/// time: levels are those at rest, glitches are not seen. Signals are ordered as in Verilog: all
+/// flip-flops of an edge take their data together, and what they change can be an edge for others.
+/// Where Verilog has no order, or one that a device need not follow, levels are unknown; the
+/// simulation ends with a refusal when such a level comes to the pin.
 ///
 /// ```no_run
 /// use icefarm_sim::fpga::{Bitstream, Circuit};
@@ -59,7 +62,7 @@ impl Circuit {
     /// The circuit at rest, before the first edge of the clock.
     ///
     /// # Errors
-    /// [`Refusal::Unstable`] if it never comes to rest.
+    /// [`Refusal::Unstable`] if it never comes to rest, and [`Refusal::MemoryStart`].
     pub fn simulator(&self) -> Result<Simulator, Refusal> {
         if waves::fits(self) {
             return Ok(Simulator { engine: Engine::OneClock(OneClock::new(self)) });
@@ -81,7 +84,8 @@ impl Simulator {
     /// Runs for a number of cycles and counts the rising edges on the pin.
     ///
     /// # Errors
-    /// [`Refusal::Unstable`] or [`Refusal::TooFast`].
+    /// [`Refusal::Unstable`], [`Refusal::TooFast`], [`Refusal::Floating`], [`Refusal::Race`] or
+    /// [`Refusal::MemoryCollision`].
     pub fn run(&mut self, cycles: u64) -> Result<u64, Refusal> {
         let (before, end) = (self.pulses(), self.cycle() + cycles);
         while self.cycle() < end {
