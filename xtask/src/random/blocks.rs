@@ -36,7 +36,13 @@ impl Maker {
         } else {
             self.features.insert("read-only memory");
         }
-        self.signals.push(Signal { name: output, width, domain: reads, register: false });
+        self.signals.push(Signal {
+            name: output,
+            width,
+            domain: reads,
+            register: false,
+            low: false,
+        });
     }
 
     /// A wire of so many bits to be an address.
@@ -94,7 +100,7 @@ impl Maker {
             contents.join(", "),
             ports.join(", ")
         ));
-        self.signals.push(Signal { name, width: 16, domain: reads, register: false });
+        self.signals.push(Signal { name, width: 16, domain: reads, register: false, low: false });
     }
 
     /// The clock of a domain, and whether its falling edge counts.
@@ -109,19 +115,18 @@ impl Maker {
     /// Puts the PLL between the clock and everything.
     pub(super) fn pll(&mut self) {
         self.features.insert("PLL");
-        // The oscillator must run at 533 to 1066 MHz.
+        // The oscillator must run at 533 to 1066 MHz. Pin 35 belongs to the PLL, so that the kind
+        // with a reference from the fabric cannot have it.
         let factor = self.random.between(12, 22) as u64;
-        let divide = self.random.between(2, 6);
-        let from_pad = self.random.chance(50);
-        let (cell, input) = if from_pad { ("PAD", "PACKAGEPIN") } else { ("CORE", "REFERENCECLK") };
+        let divide = self.random.between(3, 6);
         let output = ["PLLOUTGLOBAL", "PLLOUTCORE"][self.random.below(2) as usize];
         let select = ["GENCLK", "GENCLK_HALF"][self.random.below(2) as usize];
         let body = self.body.replace("clk", "fast");
         self.body.clear();
         self.line("wire fast;");
         self.line(&format!(
-            "SB_PLL40_{cell} #(.FEEDBACK_PATH(\"SIMPLE\"), .PLLOUT_SELECT(\"{select}\"), .DIVR(0), \
-             .DIVF({}), .DIVQ({divide}), .FILTER_RANGE(4)) pll (.{input}(clk), .{output}(fast), \
+            "SB_PLL40_PAD #(.FEEDBACK_PATH(\"SIMPLE\"), .PLLOUT_SELECT(\"{select}\"), .DIVR(0), \
+             .DIVF({}), .DIVQ({divide}), .FILTER_RANGE(4)) pll (.PACKAGEPIN(clk), .{output}(fast), \
              .RESETB(1'b1), .BYPASS(1'b0));",
             factor - 1
         ));
@@ -207,7 +212,7 @@ impl Maker {
              .D_OUT_0({value}), .INPUT_CLK({clock}), .D_IN_0({output}), .D_IN_1({input}));",
             u8::from(falling)
         ));
-        self.signals.push(Signal { name: output, width: 1, domain, register: false });
-        self.signals.push(Signal { name: input, width: 1, domain, register: false });
+        self.signals.push(Signal { name: output, width: 1, domain, register: false, low: false });
+        self.signals.push(Signal { name: input, width: 1, domain, register: false, low: false });
     }
 }

@@ -24,6 +24,8 @@ pub(super) struct Signal {
     pub(super) domain: usize,
     /// Whether it is the output of registers, and so free of glitches.
     pub(super) register: bool,
+    /// Whether these are all 0 at the start.
+    pub(super) low: bool,
 }
 
 /// The edge of a signal at which registers act.
@@ -83,7 +85,7 @@ impl Maker {
         let step = 2 * self.random.below(1 << (width - 1)) + 1;
         self.line(&format!("reg [{}:0] {name} = 0;", width - 1));
         self.line(&format!("always @(posedge clk) {name} <= {name} + {width}'d{step};"));
-        self.signals.push(Signal { name, width, domain: 0, register: true });
+        self.signals.push(Signal { name, width, domain: 0, register: true, low: true });
     }
 
     fn part(&mut self) {
@@ -143,8 +145,9 @@ impl Maker {
                 statement = format!("if ({reset}) {name} <= {width}'d{value}; else {statement}");
             }
             1 => {
-                // Only registers reset at once: glitches of logic would do so as well.
-                if let Some(reset) = expression::register_bit(self, domain) {
+                // Only registers reset at once, as glitches of logic would do so as well; and they
+                // are low at the start: a reset that is on from the start has no edge in Verilog.
+                if let Some(reset) = expression::low_register_bit(self, domain) {
                     self.features.insert("asynchronous reset");
                     let reset_wire = self.fresh("reset");
                     self.line(&format!("wire {reset_wire} = {reset};"));
@@ -156,7 +159,7 @@ impl Maker {
             _ => {}
         }
         self.line(&format!("always @({sensitive}) {statement}"));
-        self.signals.push(Signal { name, width, domain, register: true });
+        self.signals.push(Signal { name, width, domain, register: true, low: start == 0 });
     }
 
     fn logic(&mut self) {
@@ -165,7 +168,7 @@ impl Maker {
         let name = self.fresh("w");
         let value = expression::any(self, domain, 4);
         self.line(&format!("wire [{}:0] {name} = {value};", width - 1));
-        self.signals.push(Signal { name, width, domain, register: false });
+        self.signals.push(Signal { name, width, domain, register: false, low: false });
     }
 
     /// Another clock: the other edge, a divided one, or one behind a gate.
@@ -205,7 +208,7 @@ impl Maker {
         let name = self.fresh("r");
         self.line(&format!("reg [{}:0] {name} = 0;", width - 1));
         self.line(&format!("always @({}) {name} <= {name} + 1'b1;", self.edge(domain)));
-        self.signals.push(Signal { name, width, domain, register: true });
+        self.signals.push(Signal { name, width, domain, register: true, low: true });
     }
 }
 

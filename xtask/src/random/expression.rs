@@ -28,11 +28,18 @@ pub(super) fn bit(maker: &mut Maker, domain: usize) -> String {
 
 /// One bit of a register of the domain, if it has any.
 pub(super) fn register_bit(maker: &mut Maker, domain: usize) -> Option<String> {
+    bit_of_some(maker, |signal| signal.register && signal.domain == domain)
+}
+
+/// The same, of one that is 0 at the start.
+pub(super) fn low_register_bit(maker: &mut Maker, domain: usize) -> Option<String> {
+    bit_of_some(maker, |signal| signal.register && signal.low && signal.domain == domain)
+}
+
+fn bit_of_some(maker: &mut Maker, wanted: impl Fn(&Signal) -> bool) -> Option<String> {
     let signals = maker.signals.iter().enumerate();
-    let own: Vec<usize> = signals
-        .filter(|(_, signal)| signal.register && signal.domain == domain)
-        .map(|(number, _)| number)
-        .collect();
+    let own: Vec<usize> =
+        signals.filter(|(_, signal)| wanted(signal)).map(|(number, _)| number).collect();
     if own.is_empty() {
         return None;
     }
