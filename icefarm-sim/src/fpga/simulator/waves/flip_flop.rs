@@ -1,7 +1,7 @@
 //! Flip-flops over waves.
 
 use super::super::super::circuit::{FIRST_FLIP_FLOP, Latch, Slot};
-use super::{Wave, Waves};
+use super::{Edges, Wave, Waves};
 
 /// A flip-flop on the one clock.
 #[derive(Debug, Clone)]
@@ -28,6 +28,12 @@ impl FlipFlop {
     /// Its place among the flip-flops of the circuit.
     pub(super) fn number(&self) -> usize {
         usize::from(self.slot - FIRST_FLIP_FLOP)
+    }
+
+    /// Makes the wave from the levels that the flip-flop takes at the ends of the cycles before.
+    pub(super) fn delay(&self, next: Wave, edges: &mut Edges) -> Wave {
+        edges.after[self.number()] = next >> (Wave::BITS - 1);
+        next << 1 | edges.first[self.number()]
     }
 
     /// For each cycle, the level that the flip-flop takes at the end of it.

@@ -83,14 +83,12 @@ impl Gather {
 /// A connection to inputs that are packed into `N` words, one input after the other.
 ///
 /// Runs of bits that lie as they are needed are moved as a whole. The rest goes by tables: what
-/// four neighbouring bits contribute to the inputs is looked up by these bits.
+/// a few neighbouring bits contribute to the inputs is looked up by these bits.
 #[derive(Debug, Clone)]
 pub(super) struct Packed<const N: usize> {
     constants: [Wave; N],
     moves: Vec<Move<N>>,
-    stretches: Vec<Stretch>,
-    /// For each chunk of all stretches, what it contributes.
-    rows: Vec<[[Wave; N]; 1 << CHUNK]>,
+    chunks: Vec<Chunk<N>>,
 }
 
 /// Bits that only have to be turned into place.
@@ -102,19 +100,19 @@ struct Move<const N: usize> {
     masks: [Wave; N],
 }
 
-/// Chunks of a word that lie beside each other.
+/// Bits of a word that lie beside each other, and what they contribute.
 #[derive(Debug, Clone)]
-struct Stretch {
+struct Chunk<const N: usize> {
     word: u16,
     shift: u8,
-    chunks: u8,
+    rows: [[Wave; N]; 1 << CHUNK],
 }
 
 /// Bits in a chunk.
-const CHUNK: u8 = 4;
+const CHUNK: u8 = 6;
 
 /// So many bits are worth a move.
-const RUN: u32 = 5;
+const RUN: u32 = 12;
 
 impl<const N: usize> Packed<N> {
     fn new(lanes: &[[Source; 4]], inputs: usize, stride: usize) -> Self {
@@ -133,8 +131,7 @@ impl<const N: usize> Packed<N> {
             }
         }
         let size = |masks: &[Wave; N]| masks.iter().map(|mask| mask.count_ones()).sum::<u32>();
-        let mut packed =
-            Self { constants, moves: Vec::new(), stretches: Vec::new(), rows: Vec::new() };
+        let mut packed = Self { constants, moves: Vec::new(), chunks: Vec::new() };
         // What each bit contributes.
         let mut chunks: BTreeMap<(u16, u8), [[Wave; N]; CHUNK as usize]> = BTreeMap::new();
         for ((word, turn), masks) in moves {
@@ -145,37 +142,29 @@ impl<const N: usize> Packed<N> {
             for (to, bit) in (0..N).flat_map(|to| (0..64u8).map(move |bit| (to, bit))) {
                 if masks[to] >> bit & 1 != 0 {
                     let from = bit.wrapping_sub(turn) % 64;
-                    let bits = chunks.entry((word, from / CHUNK)).or_insert([[0; N]; 4]);
+                    let bits =
+                        chunks.entry((word, from / CHUNK)).or_insert([[0; N]; CHUNK as usize]);
                     bits[usize::from(from % CHUNK)][to] |= 1 << bit;
                 }
             }
         }
         for ((word, number), bits) in chunks {
-            match packed.stretches.last_mut() {
-                Some(last) if last.word == word && last.shift / CHUNK + last.chunks == number => {
-                    last.chunks += 1;
-                }
-                _ => packed.stretches.push(Stretch { word, shift: number * CHUNK, chunks: 1 }),
-            }
-            packed.rows.push(std::array::from_fn(|row| {
+            let rows = std::array::from_fn(|row| {
                 let set = bits.iter().enumerate().filter(|(bit, _)| row >> bit & 1 != 0);
                 set.fold([0; N], |sum, (_, inputs)| std::array::from_fn(|i| sum[i] | inputs[i]))
-            }));
+            });
+            packed.chunks.push(Chunk { word, shift: number * CHUNK, rows });
         }
         packed
     }
 
     fn collect(&self, words: &[Wave]) -> [Wave; N] {
         let mut inputs = self.constants;
-        let mut rows = self.rows.iter();
-        for stretch in &self.stretches {
-            let mut bits = words[usize::from(stretch.word)] >> stretch.shift;
-            for rows in rows.by_ref().take(usize::from(stretch.chunks)) {
-                let row = &rows[bits as usize % (1 << CHUNK)];
-                bits >>= CHUNK;
-                for (input, contribution) in inputs.iter_mut().zip(row) {
-                    *input |= contribution;
-                }
+        for Chunk { word, shift, rows } in &self.chunks {
+            let bits = words[usize::from(*word)] >> shift;
+            let row = &rows[bits as usize % (1 << CHUNK)];
+            for (input, contribution) in inputs.iter_mut().zip(row) {
+                *input |= contribution;
             }
         }
         for Move { word, turn, masks } in &self.moves {
@@ -189,7 +178,7 @@ impl<const N: usize> Packed<N> {
 
     fn cost(&self) -> u64 {
         let width = N as u64;
-        let steps = self.rows.len() + self.moves.len() + self.stretches.len();
+        let steps = self.chunks.len() + self.moves.len();
         (4 + width) * steps as u64
     }
 }

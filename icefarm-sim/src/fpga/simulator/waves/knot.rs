@@ -6,7 +6,8 @@ use super::lanes::Lanes;
 use super::plan::{self, Part, rings};
 use super::step::Stepper;
 use super::table::Table;
-use super::{LENGTH, Wave, Waves};
+use super::{Edges, LENGTH, Waves};
+use std::collections::HashSet;
 
 /// Flip-flops that depend on each other, and the tables between them.
 ///
@@ -18,6 +19,7 @@ use super::{LENGTH, Wave, Waves};
 /// and not in time, so that every machine does the same.
 #[derive(Debug, Clone)]
 pub(super) struct Knot {
+    /// The tables that others look at as well, and those that these look at.
     tables: Vec<Table>,
     steps: Steps,
     guess: Option<Guess>,
@@ -48,10 +50,10 @@ impl Steps {
         }
     }
 
-    fn run(&mut self, waves: &mut Waves, first: &[Wave]) {
+    fn run(&mut self, waves: &mut Waves, edges: &mut Edges) {
         match self {
-            Self::Lanes(lanes) => lanes.run(waves, first),
-            Self::Single(stepper) => stepper.run(waves, first),
+            Self::Lanes(lanes) => lanes.run(waves, edges),
+            Self::Single(stepper) => stepper.run(waves, edges),
         }
     }
 }
@@ -76,18 +78,28 @@ const CAUTION: u32 = 256;
 
 impl Knot {
     /// A knot of flip-flops and tables, in ascending order of their slots.
-    pub(super) fn new(circuit: &Circuit, ring: Vec<Slot>, tables: Vec<Table>) -> Self {
+    pub(super) fn new(circuit: &Circuit, ring: Vec<Slot>, mut tables: Vec<Table>) -> Self {
+        let others = FIRST_FLIP_FLOP..circuit.end();
+        let others = others.filter(|slot| ring.binary_search(slot).is_err());
+        let mut seen: HashSet<Slot> =
+            others.flat_map(|slot| plan::needs(circuit, slot)).chain([circuit.pin]).collect();
+        for table in tables.iter().rev() {
+            if seen.contains(&table.output) {
+                seen.extend(plan::needs(circuit, table.output));
+            }
+        }
+        tables.retain(|table| seen.contains(&table.output));
         let steps = Steps::new(circuit, &ring);
         let guess = cuts(circuit, &ring).map(|cut| Guess::new(circuit, &ring, &cut));
         Self { tables, steps, guess, wait: 0, caution: 1 }
     }
 
     /// Makes the waves, and gives the work.
-    pub(super) fn run(&mut self, waves: &mut Waves, first: &[Wave]) -> u64 {
+    pub(super) fn run(&mut self, waves: &mut Waves, edges: &mut Edges) -> u64 {
         let mut work = 0;
         if let Some(guess) = &mut self.guess {
             if self.wait == 0 {
-                if guess.run(waves, first, self.steps.cost(), &mut work) {
+                if guess.run(waves, edges, self.steps.cost(), &mut work) {
                     self.caution = 1;
                     return work;
                 }
@@ -96,7 +108,7 @@ impl Knot {
             }
             self.wait -= 1;
         }
-        self.steps.run(waves, first);
+        self.steps.run(waves, edges);
         self.tables.iter().for_each(|table| table.settle(waves));
         work + self.steps.cost() + self.tables.iter().map(Table::cost).sum::<u64>()
     }
@@ -124,7 +136,7 @@ impl Guess {
 
     /// Tries to make the waves with no more than some work; says whether they are right, and adds
     /// to the work.
-    fn run(&mut self, waves: &mut Waves, first: &[Wave], most: u64, work: &mut u64) -> bool {
+    fn run(&mut self, waves: &mut Waves, edges: &mut Edges, most: u64, work: &mut u64) -> bool {
         let slots = self.flip_flops.iter().map(|flip_flop| flip_flop.slot);
         for slot in slots.chain(self.tables.iter().map(|table| table.output)) {
             // The first guess is that nothing changes.
@@ -132,10 +144,10 @@ impl Guess {
         }
         loop {
             let before = *work;
-            *work += plan::run(&mut self.parts, waves, first);
+            *work += plan::run(&mut self.parts, waves, edges);
             let mut right = true;
             for flip_flop in &self.flip_flops {
-                let wave = flip_flop.next(waves) << 1 | first[flip_flop.number()];
+                let wave = flip_flop.delay(flip_flop.next(waves), edges);
                 right &= std::mem::replace(&mut waves[flip_flop.slot], wave) == wave;
             }
             for table in &self.tables {

@@ -4,7 +4,8 @@ use super::super::super::circuit::{Circuit, FIRST_FLIP_FLOP, HIGH_SLOT, LOW_SLOT
 use super::gather::{Gather, Place, Source};
 use super::plan::needs;
 use super::table::{Terms, sum};
-use super::{Wave, Waves};
+use super::{Edges, Wave, Waves};
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 
 /// The tables and flip-flops of a knot as lanes of words.
@@ -79,10 +80,13 @@ impl Lanes {
         let tables = tables.iter().map(|slots| {
             let lookup = |&slot: &Slot| &circuit.lookups[usize::from(slot - first_table)];
             let lookups = slots.iter().map(lookup);
-            let lanes: Vec<_> = lookups.clone().map(|lookup| lookup.inputs.map(source)).collect();
+            let mut lanes: Vec<_> =
+                lookups.clone().map(|lookup| lookup.inputs.map(source)).collect();
+            let orders = aligned(&mut lanes);
             let mut terms = [0; 16];
-            for (bit, lookup) in lookups.enumerate() {
-                for (term, takes_part) in terms.iter_mut().zip(Terms::of(lookup.bits).0) {
+            for (bit, (lookup, order)) in lookups.zip(orders).enumerate() {
+                let Terms(sum) = Terms::of(reordered(lookup.bits, order));
+                for (term, takes_part) in terms.iter_mut().zip(sum) {
                     *term |= Wave::from(takes_part) << bit;
                 }
             }
@@ -101,7 +105,7 @@ impl Lanes {
     }
 
     /// Makes the waves of the flip-flops.
-    pub(super) fn run(&mut self, waves: &mut Waves, first: &[Wave]) {
+    pub(super) fn run(&mut self, waves: &mut Waves, edges: &mut Edges) {
         let inputs = self.inputs.iter().map(|slots| {
             let mut square: Square = [0; 64];
             for (row, &slot) in square.iter_mut().zip(slots) {
@@ -112,7 +116,7 @@ impl Lanes {
         });
         let inputs: Vec<Square> = inputs.collect();
         for flip_flops in &mut self.flip_flops {
-            let level = |&slot: &Slot| first[usize::from(slot - FIRST_FLIP_FLOP)];
+            let level = |&slot: &Slot| edges.first[usize::from(slot - FIRST_FLIP_FLOP)];
             let levels = flip_flops.slots.iter().map(level).enumerate();
             flip_flops.next = levels.map(|(bit, level)| level << bit).sum();
         }
@@ -121,8 +125,10 @@ impl Lanes {
         }
         for flip_flops in &mut self.flip_flops {
             transpose(&mut flip_flops.past);
-            for (&slot, &wave) in flip_flops.slots.iter().zip(flip_flops.past.iter()) {
+            let slots = flip_flops.slots.iter().zip(flip_flops.past.iter());
+            for (bit, (&slot, &wave)) in slots.enumerate() {
                 waves[slot] = wave;
+                edges.after[usize::from(slot - FIRST_FLIP_FLOP)] = flip_flops.next >> bit & 1;
             }
         }
     }
@@ -147,6 +153,37 @@ impl Lanes {
             flip_flops.next = enable & taken | !enable & flip_flops.next;
         }
     }
+}
+
+/// Reorders the inputs of lanes such that those that lie as they are needed, as the flip-flop of a
+/// counter's stage does for its table, come to the same input in all lanes. Gives the new orders.
+fn aligned(lanes: &mut [[Source; 4]]) -> Vec<[usize; 4]> {
+    let turn = |lane: usize, source: Source| match source {
+        Source::Constant(_) => None,
+        Source::Place(place) => Some((place.word, (lane + 64 - usize::from(place.bit)) % 64)),
+    };
+    let mut count: HashMap<_, usize> = HashMap::new();
+    for (lane, sources) in lanes.iter().enumerate() {
+        for turn in sources.iter().filter_map(|&source| turn(lane, source)) {
+            *count.entry(turn).or_default() += 1;
+        }
+    }
+    let orders = lanes.iter_mut().enumerate().map(|(lane, sources)| {
+        let common = |source: Source| turn(lane, source).map_or(0, |turn| count[&turn]);
+        let mut order = [0, 1, 2, 3];
+        order.sort_by_key(|&input| Reverse((common(sources[input]), turn(lane, sources[input]))));
+        *sources = order.map(|input| sources[input]);
+        order
+    });
+    orders.collect()
+}
+
+/// A truth table with its inputs in another order.
+fn reordered(bits: u16, order: [usize; 4]) -> u16 {
+    (0..16u16).fold(0, |reordered, new| {
+        let inputs = (0..4).map(|input| (new >> input & 1) << order[input]);
+        reordered | (bits >> inputs.sum::<u16>() & 1) << new
+    })
 }
 
 /// Flip-flops in words, such that those that follow each other, or follow others that lie beside
@@ -217,10 +254,13 @@ fn transpose(square: &mut Square) {
     let mut mask = Wave::MAX >> 32;
     let mut size = 32;
     while size != 0 {
-        for row in (0..64).filter(|row| row & size == 0) {
-            let swap = (square[row] >> size ^ square[row | size]) & mask;
-            square[row] ^= swap << size;
-            square[row | size] ^= swap;
+        for block in square.chunks_exact_mut(2 * size) {
+            let (low, high) = block.split_at_mut(size);
+            for (low, high) in low.iter_mut().zip(high) {
+                let swap = (*low >> size ^ *high) & mask;
+                *low ^= swap << size;
+                *high ^= swap;
+            }
         }
         size /= 2;
         mask ^= mask << size;

@@ -5,7 +5,7 @@ use super::components::components;
 use super::flip_flop::{FlipFlop, follow};
 use super::knot::Knot;
 use super::table::Table;
-use super::{Wave, Waves};
+use super::{Edges, Wave, Waves};
 
 /// A part of a circuit, whose waves depend on those of the parts before it.
 #[derive(Debug, Clone)]
@@ -24,23 +24,23 @@ const DELAY: u64 = 4;
 const FOLLOW: u64 = 20;
 
 /// Makes the waves of parts. Gives the work: about a nanosecond each, on a core of 2020.
-pub(super) fn run(parts: &mut [Part], waves: &mut Waves, first: &[Wave]) -> u64 {
+pub(super) fn run(parts: &mut [Part], waves: &mut Waves, edges: &mut Edges) -> u64 {
     let mut work = 0;
     for part in parts {
-        work += part.run(waves, first);
+        work += part.run(waves, edges);
     }
     work
 }
 
 impl Part {
-    fn run(&mut self, waves: &mut Waves, first: &[Wave]) -> u64 {
+    fn run(&mut self, waves: &mut Waves, edges: &mut Edges) -> u64 {
         match self {
             Self::Table(table) => {
                 table.settle(waves);
                 table.cost()
             }
             Self::Delay(flip_flop) => {
-                waves[flip_flop.slot] = flip_flop.next(waves) << 1 | first[flip_flop.number()];
+                waves[flip_flop.slot] = flip_flop.delay(flip_flop.next(waves), edges);
                 DELAY
             }
             Self::Ring(flip_flop, tables) => {
@@ -49,11 +49,12 @@ impl Part {
                     tables.iter().for_each(|table| table.settle(waves));
                     flip_flop.next(waves)
                 });
-                waves[flip_flop.slot] = follow(low, high, first[flip_flop.number()]);
+                let wave = follow(low, high, edges.first[flip_flop.number()]);
+                waves[flip_flop.slot] = flip_flop.delay(wave & high | !wave & low, edges);
                 tables.iter().for_each(|table| table.settle(waves));
                 FOLLOW + 3 * tables.iter().map(Table::cost).sum::<u64>()
             }
-            Self::Knot(knot) => knot.run(waves, first),
+            Self::Knot(knot) => knot.run(waves, edges),
         }
     }
 }
@@ -66,8 +67,7 @@ pub(super) fn tables(circuit: &Circuit) -> impl Iterator<Item = Table> {
 
 /// Finds the parts of a circuit and their order.
 pub(super) fn plan(circuit: &Circuit) -> Vec<Part> {
-    let slots = FIRST_FLIP_FLOP..circuit.first_table() + circuit.lookups.len() as Slot;
-    parts(circuit, slots, &[])
+    parts(circuit, FIRST_FLIP_FLOP..circuit.end(), &[])
 }
 
 /// The parts that some slots make, if those that are `cut` count as known.
@@ -86,8 +86,7 @@ pub(super) fn rings(
     slots: impl IntoIterator<Item = Slot>,
     cut: &[Slot],
 ) -> Vec<Vec<Slot>> {
-    let first_table = circuit.first_table();
-    let count = usize::from(first_table) + circuit.lookups.len();
+    let count = usize::from(circuit.end());
     let mut within = vec![false; count];
     let slots: Vec<usize> =
         slots.into_iter().filter(|slot| !cut.contains(slot)).map(usize::from).collect();

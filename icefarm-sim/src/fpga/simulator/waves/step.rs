@@ -1,7 +1,7 @@
 //! Goes through the cycles of a knot one by one.
 
 use super::super::super::circuit::{Circuit, FIRST_FLIP_FLOP, Slot};
-use super::{LENGTH, Wave, Waves};
+use super::{Edges, LENGTH, Wave, Waves};
 use std::collections::HashMap;
 
 /// The tables and flip-flops of a knot.
@@ -78,10 +78,10 @@ impl Stepper {
     }
 
     /// Makes the waves of the flip-flops.
-    pub(super) fn run(&mut self, waves: &mut Waves, first: &[Wave]) {
+    pub(super) fn run(&mut self, waves: &mut Waves, edges: &mut Edges) {
         let levels = &mut self.levels[..];
         for latch in &mut self.flip_flops {
-            latch.next = first[usize::from(latch.slot - FIRST_FLIP_FLOP)] as u8;
+            latch.next = edges.first[usize::from(latch.slot - FIRST_FLIP_FLOP)] as u8;
         }
         for cycle in 0..LENGTH {
             for (level, &slot) in levels.iter_mut().zip(&self.inputs) {
@@ -106,6 +106,7 @@ impl Stepper {
         }
         for latch in &self.flip_flops {
             waves[latch.slot] = latch.wave;
+            edges.after[usize::from(latch.slot - FIRST_FLIP_FLOP)] = Wave::from(latch.next);
         }
     }
 }

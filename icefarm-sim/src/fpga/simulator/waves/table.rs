@@ -22,13 +22,15 @@ impl Terms {
 }
 
 /// The sum of products of four words, for each place in these by itself.
+///
+/// In an order in which little waits for anything else.
 pub(super) fn sum(terms: &[Wave; 16], [a, b, c, d]: [Wave; 4]) -> Wave {
-    let both = a & b;
+    let (ab, cd) = (a & b, c & d);
     let of = |first: usize| {
         let terms = &terms[first..first + 4];
-        terms[0] ^ terms[1] & a ^ terms[2] & b ^ terms[3] & both
+        (terms[0] ^ terms[1] & a) ^ (terms[2] & b ^ terms[3] & ab)
     };
-    of(0) ^ c & of(4) ^ d & (of(8) ^ c & of(12))
+    (of(0) ^ c & of(4)) ^ (d & of(8) ^ cd & of(12))
 }
 
 /// A table over waves.

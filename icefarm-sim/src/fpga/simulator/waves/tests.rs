@@ -7,7 +7,7 @@ use super::super::Simulator;
 use super::lanes::Lanes;
 use super::plan::rings;
 use super::step::Stepper;
-use super::{Wave, Waves};
+use super::{Edges, Wave, Waves};
 use proptest::prelude::*;
 
 /// What makes one table or flip-flop: numbers from which its inputs and kind follow.
@@ -137,20 +137,23 @@ proptest! {
     fn steps_are_the_same(shape in shapes(), levels in prop::collection::vec(any::<u64>(), 110)) {
         let circuit = shape.circuit();
         let first_table = circuit.first_table();
-        let slots = FIRST_FLIP_FLOP..first_table + circuit.lookups.len() as Slot;
+        let slots = FIRST_FLIP_FLOP..circuit.end();
         let mut waves = Waves::new(usize::from(slots.end));
         for (slot, &level) in slots.clone().zip(&levels) {
             waves[slot] = level;
         }
         let first: Vec<Wave> = levels.iter().map(|level| level >> 17 & 1).collect();
+        let edges = Edges { after: vec![0; first.len()], first };
         for ring in rings(&circuit, slots, &[]).iter().filter(|ring| ring[0] < first_table) {
-            let (mut one, mut other) = (waves.clone(), waves.clone());
-            Stepper::new(&circuit, ring).run(&mut one, &first);
-            Lanes::new(&circuit, ring).run(&mut other, &first);
+            let mut one = (waves.clone(), edges.clone());
+            let mut other = one.clone();
+            Stepper::new(&circuit, ring).run(&mut one.0, &mut one.1);
+            Lanes::new(&circuit, ring).run(&mut other.0, &mut other.1);
             let flip_flops = ring.iter().filter(|&&slot| slot < first_table);
             for &slot in flip_flops {
-                prop_assert_eq!(one[slot], other[slot]);
+                prop_assert_eq!(one.0[slot], other.0[slot]);
             }
+            prop_assert_eq!(one.1.after, other.1.after);
         }
     }
 }
