@@ -4,7 +4,8 @@
 //! Between registers on different clocks that have their edges together, one of which came about by
 //! way of logic or of another register, nothing is sure: either may be the faster one. For what such
 //! a register takes, everything that changes in the same half cycle under another clock is unknown,
-//! unless it changes because of the register's own edge.
+//! unless it changes because of the register's own edge. What changes only later in the half cycle,
+//! after more edges than the register's own clock needed, is refused at once.
 
 use super::super::circuit::{CLOCK_SLOT, Circuit, FIRST_FLIP_FLOP, Slot};
 

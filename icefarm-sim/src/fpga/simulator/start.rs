@@ -24,6 +24,9 @@ const CYCLES: u64 = MICROSECONDS * CLOCK_HZ / 1_000_000;
 /// After so many cycles whatever came of it must be gone.
 const PATIENCE: u64 = 16 * 1024;
 
+/// Work after which it is given up; a circuit of the size of the chip needs it for some cycles only.
+const EFFORT: u64 = 200_000_000;
+
 /// Refuses a circuit that never forgets what its memories read at the start.
 pub(super) fn check(mut trusting: General, pll: Option<Ratio>) -> Result<(), Refusal> {
     let unreliable = pll.map_or(CYCLES, |ratio| (CYCLES * ratio.ticks).div_ceil(ratio.cycles));
@@ -32,11 +35,12 @@ pub(super) fn check(mut trusting: General, pll: Option<Ratio>) -> Result<(), Ref
     doubting.distrust(unreliable);
     let mut cycles = unreliable;
     loop {
-        if trusting.advance(cycles - trusting.cycle(), None, u64::MAX).is_err() {
+        if trusting.advance(cycles - trusting.cycle(), None, EFFORT).is_err() {
             // The simulation itself will tell, if it comes so far.
             return Ok(());
         }
-        let lost = doubting.advance(cycles - doubting.cycle(), None, u64::MAX).is_err();
+        let lost = doubting.advance(cycles - doubting.cycle(), None, EFFORT).is_err()
+            || trusting.cycle().min(doubting.cycle()) < cycles;
         if !lost && trusting.state() == doubting.state() {
             return Ok(());
         }
