@@ -1,13 +1,18 @@
 //! Threads for the simulation of circuits.
 
 use futures::future::BoxFuture;
-use icefarm_core::blocking::{Blocking, Job};
+use icefarm_core::blocking::{Blocking, BlockingError, Job};
 use std::num::NonZero;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 /// Does the work on threads of tokio's blocking pool, a bounded number of them at a time: more
 /// simulations than processors only take memory and make each other late.
+///
+/// Those that wait come in the order in which they asked. Boards simulate in turns of some fifty
+/// milliseconds and ask again for each, so that N boards get the same share, and a circuit that
+/// takes seconds does not keep the others waiting. The tasks of the runtime are on other threads,
+/// and the system divides its processors between all.
 ///
 /// To be used inside of a tokio runtime.
 #[derive(Debug, Clone)]
@@ -47,6 +52,21 @@ impl Blocking for Threads {
     }
 }
 
+/// Does work in turns until one has a result. Others that wait have theirs in between, and when the
+/// waiting is given up there is no further one.
+pub(crate) async fn in_turns<T: Send + 'static>(
+    blocking: &dyn Blocking,
+    mut turn: impl FnMut() -> Option<T> + Send + 'static,
+) -> Result<T, BlockingError> {
+    loop {
+        let (result, again) = blocking.call(move || (turn(), turn)).await?;
+        match result {
+            Some(result) => return Ok(result),
+            None => turn = again,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,5 +96,35 @@ mod tests {
             assert_eq!(done, Ok(()));
         }
         assert!((1..=2).contains(&*most.lock().unwrap()));
+    }
+
+    #[tokio::test]
+    async fn turns_alternate() {
+        let threads: Arc<dyn Blocking> = Arc::new(Threads::new(NonZero::<usize>::MIN));
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let boards = ["a", "b", "c"].map(|board| {
+            let order = order.clone();
+            let mut left = 3;
+            in_turns(&*threads, move || {
+                order.lock().unwrap().push(board);
+                left -= 1;
+                (left == 0).then_some(board)
+            })
+        });
+        let done = futures::future::join_all(boards).await;
+        assert_eq!(done, [Ok("a"), Ok("b"), Ok("c")]);
+        assert_eq!(*order.lock().unwrap(), ["a", "b", "c"].repeat(3));
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_what_is_given_up() {
+        let threads: Arc<dyn Blocking> = Arc::new(Threads::new(NonZero::<usize>::MIN));
+        let endless = in_turns::<()>(&*threads, || None);
+        tokio::select! {
+            biased;
+            _ = endless => panic!("it has no end"),
+            other = in_turns(&*threads, || Some(1)) => assert_eq!(other, Ok(1)),
+        }
+        assert_eq!(in_turns(&*threads, || Some(2)).await, Ok(2));
     }
 }

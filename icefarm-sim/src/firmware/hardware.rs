@@ -1,8 +1,9 @@
 //! What a firmware model finds around it on its board.
 
+use crate::blocking::in_turns;
 use crate::board::Pace;
 use crate::faults::{Effect, Moment, Script};
-use crate::fpga::{self, Bitstream, CLOCK_HZ, Circuit, Count, Limits, Refusal, Window};
+use crate::fpga::{CLOCK_HZ, Count, Counting, Limits, Refusal, Sampling, Window};
 use bytes::Bytes;
 use icefarm_core::{Blocking, BlockingError, Serial};
 use std::fmt;
@@ -156,8 +157,13 @@ impl VirtualHardware {
     /// waiting for the window.
     pub async fn count_pulses(&self, window: Window<'_>) -> Result<Count, CountError> {
         let (cycles, pin) = (window.cycles, window.pin.to_owned());
+        let mut counting = None;
         let count = self.observe(cycles, move |bitstream, limits| {
-            fpga::count_pulses(bitstream, Window { cycles, pin: &pin }, limits)
+            let counting = match &mut counting {
+                Some(counting) => counting,
+                none => none.insert(Counting::parse(bitstream, Window { cycles, pin: &pin })?),
+            };
+            counting.go_on(Limits::TURN, limits)
         });
         let mut count = count.await?;
         if let Some(off_by) = self.concluded().await {
@@ -178,9 +184,13 @@ impl VirtualHardware {
     pub async fn sample(&self, looks: Looks<'_>) -> Result<Vec<bool>, CountError> {
         let Looks { every, skip, count, .. } = looks;
         let (pin, all) = (looks.pin.to_owned(), skip.saturating_add(count));
+        let mut sampling = None;
         let samples = self.observe(every.saturating_mul(all as u64), move |bitstream, limits| {
-            let circuit = Circuit::extract(&Bitstream::parse(bitstream)?, &pin)?;
-            circuit.sample(every, all, limits)
+            let sampling = match &mut sampling {
+                Some(sampling) => sampling,
+                none => none.insert(Sampling::parse(bitstream, &pin, every, all)?),
+            };
+            sampling.go_on(Limits::TURN, limits)
         });
         let mut levels = samples.await?.levels.split_off(skip);
         if let Some(off_by) = self.concluded().await {
@@ -190,20 +200,20 @@ impl VirtualHardware {
         Ok(levels)
     }
 
-    /// Simulates what the FPGA is configured with, while so many cycles pass on the board.
+    /// Simulates what the FPGA is configured with, in turns until there is a result, while so many
+    /// cycles pass on the board.
     async fn observe<T: Send + 'static>(
         &self,
         cycles: u64,
-        simulate: impl FnOnce(&[u8], &Limits<'_>) -> Result<T, Refusal> + Send + 'static,
+        mut simulate: impl FnMut(&[u8], &Limits<'_>) -> Result<Option<T>, Refusal> + Send + 'static,
     ) -> Result<T, CountError> {
         let bitstream = self.bitstream.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let bitstream = bitstream.ok_or(CountError::NotConfigured)?;
         let given_up = GivenUp::default();
         let (work, cancel) = (self.simulation.work, Arc::clone(&given_up.0));
-        let observed = self
-            .simulation
-            .blocking
-            .call(move || simulate(&bitstream, &Limits { work, cancel: Some(&cancel) }));
+        let observed = in_turns(&*self.simulation.blocking, move || {
+            simulate(&bitstream, &Limits { work, cancel: Some(&cancel) }).transpose()
+        });
         let observed = async { Ok::<_, CountError>(observed.await??) };
         let duration = Duration::from_secs_f64(cycles as f64 / CLOCK_HZ as f64);
         let elapsed = async {

@@ -1,6 +1,6 @@
 //! Looks at a pin at regular intervals.
 
-use super::super::{Circuit, Refusal};
+use super::super::{Bitstream, Circuit, Refusal};
 use super::limits::Limits;
 use super::repetition::{Period, Search};
 
@@ -72,6 +72,15 @@ impl Sampling {
         let window = every.saturating_mul(count as u64);
         let search = Search::new(circuit.simulator()?, window);
         Ok(Self { search, every, count, levels: Vec::new(), open: None, seam: 0 })
+    }
+
+    /// Looks at a pin of the sg48 package of an FPGA that is configured with a bitstream file.
+    ///
+    /// # Errors
+    /// A [`Refusal`] if the bitstream is no good, or the circuit one that cannot be simulated.
+    pub fn parse(bitstream: &[u8], pin: &str, every: u64, count: usize) -> Result<Self, Refusal> {
+        let bitstream = Bitstream::parse(bitstream)?;
+        Self::new(&Circuit::extract(&bitstream, pin)?, every, count)
     }
 
     /// Goes on for about so much work, and gives the samples if that was enough; see
