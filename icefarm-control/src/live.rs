@@ -17,10 +17,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 /// The pause between two pictures: people see no difference, and a busy farm is not drawn all day.
 const PAUSE: Duration = Duration::from_millis(250);
+/// Something is said so often at least, so that a watcher sees that the line is dead when it is.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
 /// How many may watch at a time.
 const WATCHERS: usize = 128;
 /// How many entries of the journal come with a snapshot, and as many again that are not routine.
@@ -282,8 +284,11 @@ struct Watcher {
 
 impl Watcher {
     async fn next(mut self) -> Option<(String, Self)> {
-        if self.seen.is_some() {
-            self.pictures.changed().await.ok()?;
+        // Time that runs out is no end: then the message has no news.
+        if self.seen.is_some()
+            && let Ok(changed) = timeout(SIGN_OF_LIFE, self.pictures.changed()).await
+        {
+            changed.ok()?;
         }
         let picture = self.pictures.borrow_and_update().clone();
         let message = picture.message(self.seen, self.ledger.chronicle(), self.ledger.now());

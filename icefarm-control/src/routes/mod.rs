@@ -1,11 +1,13 @@
 //! The paths of the control server.
 
 mod actions;
+mod assets;
 mod boards;
 mod clients;
 mod details;
 mod events;
 mod live;
+mod markup;
 mod panel;
 mod permit;
 mod workers;
