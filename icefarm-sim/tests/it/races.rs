@@ -102,3 +102,40 @@ fn a_chain_of_derived_clocks_is_none() {
     // Each rises with the rise of the one before: 500, 250, 125, 63 (the first at the first edge).
     assert_eq!(count(builder), Ok(63));
 }
+
+#[test]
+fn data_that_change_after_more_edges_are_a_race() {
+    // B and C divide the clock; D divides C, and what A takes at the rise of B divides D. That is
+    // slower than B in logic steps, but who knows in nanoseconds?
+    let last = Cell(tile(18, 30), 0);
+    let mut builder = Builder::with_clock();
+    toggle(&mut builder, B);
+    toggle(&mut builder, C);
+    for (clock, cell) in [(C, D), (D, last)] {
+        clocked_by(&mut builder, cell, clock);
+        toggle(&mut builder, cell);
+    }
+    clocked_by(&mut builder, A, B);
+    builder.flip_flop(A, SAME);
+    builder.feed(last, A, 0);
+    builder.observe(A);
+    let refused = count(builder).unwrap_err();
+    assert_eq!(refused, Refusal::Race { cycle: 0 });
+}
+
+#[test]
+fn data_that_change_because_of_the_clock_are_no_race() {
+    // Both A and D have B for their clock; what A takes divides D, and so comes after.
+    let last = Cell(tile(18, 30), 0);
+    let mut builder = Builder::with_clock();
+    toggle(&mut builder, B);
+    for (clock, cell) in [(B, D), (D, last)] {
+        clocked_by(&mut builder, cell, clock);
+        toggle(&mut builder, cell);
+    }
+    clocked_by(&mut builder, A, B);
+    builder.flip_flop(A, SAME);
+    builder.feed(last, A, 0);
+    builder.observe(A);
+    assert_eq!(count(builder), Ok(125));
+}

@@ -270,3 +270,106 @@ fn mix(memory: usize, place: usize, word: Word) -> u128 {
     };
     half(0x2545_F491_4F6C_DD1D) << 64 | half(0x6A09_E667_F3BC_C909)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::circuit::Port;
+    use super::*;
+
+    /// Slots of the test: constants, then what a test sets.
+    const LOW: Slot = 0;
+    const HIGH: Slot = 1;
+    const ENABLE: Slot = 10;
+    const ADDRESS: Slot = 11;
+    const DATA: Slot = 12;
+    const OUTPUT: Slot = 20;
+
+    fn ram(read_mode: u8, write_mode: u8) -> Ram {
+        let mut address = [LOW; 11];
+        address[0] = ADDRESS;
+        let port =
+            |mode| Port { clock: HIGH, falling: false, enables: [ENABLE, HIGH], address, mode };
+        let memory = Memory {
+            tile: Tile { x: 6, y: 1 },
+            read: port(read_mode),
+            write: port(write_mode),
+            data: [DATA; 16],
+            mask: [LOW; 16],
+            contents: Box::new([0; 256]),
+        };
+        Ram::new(0, &memory, OUTPUT)
+    }
+
+    fn levels(enable: u8, address: u8, data: u8) -> Box<Levels> {
+        let mut levels = vec![0; 1 << Slot::BITS].into_boxed_slice();
+        levels[usize::from(HIGH)] = 1;
+        for (slot, level) in [(ENABLE, enable), (ADDRESS, address), (DATA, data)] {
+            levels[usize::from(slot)] = level;
+        }
+        levels.try_into().unwrap()
+    }
+
+    fn write(ram: &mut Ram, when: u64, [enable, address, data]: [u8; 3]) -> Vec<Slot> {
+        let write = ram.write(&levels(enable, address, data));
+        write.map_or(Vec::new(), |write| ram.make(&write, when))
+    }
+
+    /// The first of the outputs after a read.
+    fn read(ram: &mut Ram, when: u64, address: u8) -> u8 {
+        let mut pending = Vec::new();
+        ram.read(&levels(1, address, 0), when, &mut pending);
+        pending.first().map_or(UNKNOWN, |&(_, level)| level)
+    }
+
+    #[test]
+    fn what_may_be_written_is_unknown() {
+        // An enable, an address and data that are not known.
+        for unsure in [[UNKNOWN, 0, 1], [1, UNKNOWN, 1], [1, 0, UNKNOWN]] {
+            let mut ram = ram(0, 0);
+            write(&mut ram, 1, unsure);
+            assert_eq!(read(&mut ram, 2, 0), UNKNOWN, "{unsure:?}");
+        }
+        // It does not matter if it is what is there already.
+        let mut ram = ram(0, 0);
+        write(&mut ram, 1, [UNKNOWN, UNKNOWN, 0]);
+        assert_eq!((read(&mut ram, 2, 0), read(&mut ram, 3, 1)), (0, 0));
+        write(&mut ram, 4, [0, 0, 1]);
+        assert_eq!(read(&mut ram, 5, 0), 0);
+    }
+
+    #[test]
+    fn a_narrow_write_changes_its_part_only() {
+        let mut ram = ram(0, 3);
+        write(&mut ram, 1, [1, 0, 1]);
+        assert_eq!(ram.words[0].value, 0b0000_0001_0000_0001);
+    }
+
+    #[test]
+    fn reads_and_writes_of_one_half_cycle_collide() {
+        let mut ram = ram(0, 0);
+        read(&mut ram, 1, 0);
+        assert_eq!(write(&mut ram, 1, [1, 0, 1]).len(), 16);
+        assert_eq!(read(&mut ram, 1, 0), UNKNOWN);
+        assert_eq!(read(&mut ram, 1, 1), 0);
+        assert_eq!(read(&mut ram, 2, 0), 1);
+        // Nothing is changed by this.
+        assert!(write(&mut ram, 2, [1, 0, 1]).is_empty());
+    }
+
+    #[test]
+    fn the_digest_is_that_of_the_contents() {
+        let mut ram = ram(0, 0);
+        let start = ram.digest();
+        write(&mut ram, 1, [1, 0, 1]);
+        let one = ram.digest();
+        write(&mut ram, 2, [1, 1, 1]);
+        let both = ram.digest();
+        write(&mut ram, 3, [1, 0, 0]);
+        assert!(start != one && one != both && ram.digest() != both);
+        write(&mut ram, 4, [1, 0, 1]);
+        assert_eq!(ram.digest(), both);
+        write(&mut ram, 5, [1, 0, 0]);
+        write(&mut ram, 6, [1, 1, 0]);
+        assert_eq!(ram.digest(), start);
+    }
+}
