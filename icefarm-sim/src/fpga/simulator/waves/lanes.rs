@@ -3,6 +3,7 @@
 use super::super::super::circuit::{Circuit, FIRST_FLIP_FLOP, HIGH_SLOT, LOW_SLOT, Slot};
 use super::gather::{Gather, Place, Source};
 use super::plan::needs;
+use super::rows::{Row, held, rows};
 use super::table::{Terms, sum};
 use super::{Edges, Wave, Waves};
 use std::cmp::Reverse;
@@ -35,7 +36,10 @@ struct FlipFlops {
 #[derive(Debug, Clone)]
 struct Tables {
     gather: Gather,
+    /// What the tables are; for a chain, if the table before gives 0.
     terms: [Wave; 16],
+    /// For a chain, what the tables are if the one before gives 1.
+    carried: Option<Box<[Wave; 16]>>,
 }
 
 /// 64 signals in 64 cycles.
@@ -53,11 +57,12 @@ impl Lanes {
         inputs.retain(|&slot| slot > HIGH_SLOT && ring.binary_search(&slot).is_err());
         let (flip_flops, tables) = ring.split_at(ring.partition_point(|&slot| slot < first_table));
         let inputs: Vec<Vec<Slot>> = inputs.chunks(64).map(<[Slot]>::to_vec).collect();
-        let tables = by_level(circuit, flip_flops, tables);
+        let tables = rows(circuit, flip_flops, tables);
         let flip_flops = ordered(circuit, flip_flops, &tables);
 
         let mut places: HashMap<Slot, Place> = HashMap::new();
-        let words = inputs.iter().chain(&flip_flops).chain(&tables);
+        let tables_of = tables.iter().map(|row| &row.slots);
+        let words = inputs.iter().chain(&flip_flops).chain(tables_of);
         for (word, slots) in (0u16..).zip(words) {
             let bits = (0u8..).zip(slots);
             places.extend(bits.map(|(bit, &slot)| (slot, Place { word, bit })));
@@ -77,21 +82,7 @@ impl Lanes {
             let set = latches.enumerate().map(|(bit, latch)| Wave::from(latch.set) << bit).sum();
             FlipFlops { slots, gather, set, next: 0, past: Box::new([0; 64]) }
         });
-        let tables = tables.iter().map(|slots| {
-            let lookup = |&slot: &Slot| &circuit.lookups[usize::from(slot - first_table)];
-            let lookups = slots.iter().map(lookup);
-            let mut lanes: Vec<_> =
-                lookups.clone().map(|lookup| lookup.inputs.map(source)).collect();
-            let orders = aligned(&mut lanes);
-            let mut terms = [0; 16];
-            for (bit, (lookup, order)) in lookups.zip(orders).enumerate() {
-                let Terms(sum) = Terms::of(reordered(lookup.bits, order));
-                for (term, takes_part) in terms.iter_mut().zip(sum) {
-                    *term |= Wave::from(takes_part) << bit;
-                }
-            }
-            Tables { gather: Gather::new(&lanes), terms }
-        });
+        let tables = tables.iter().map(|row| Tables::new(circuit, row, source));
         let (flip_flops, tables) = (flip_flops.collect(), tables.collect());
         Self { inputs, flip_flops, tables, words }
     }
@@ -99,8 +90,8 @@ impl Lanes {
     /// About how many nanoseconds [`Self::run`] takes.
     pub(super) fn cost(&self) -> u64 {
         let gathers = self.flip_flops.iter().map(|flip_flops| &flip_flops.gather);
-        let gathers = gathers.chain(self.tables.iter().map(|tables| &tables.gather));
-        let cycle = gathers.map(|gather| gather.cost() / 10 + WORD).sum::<u64>();
+        let cycle = gathers.map(|gather| gather.cost() / 10 + WORD).sum::<u64>()
+            + self.tables.iter().map(Tables::cost).sum::<u64>();
         64 * (cycle + 6 * self.inputs.len() as u64)
     }
 
@@ -145,13 +136,67 @@ impl Lanes {
         }
         let first_table = first_word + self.flip_flops.len();
         for (place, tables) in (first_table..).zip(&self.tables) {
-            words[place] = sum(&tables.terms, tables.gather.collect(words));
+            words[place] = tables.settle(words);
         }
         for flip_flops in &mut self.flip_flops {
             let [data, enable, set_reset, _] = flip_flops.gather.collect(words);
             let taken = set_reset & flip_flops.set | !set_reset & data;
             flip_flops.next = enable & taken | !enable & flip_flops.next;
         }
+    }
+}
+
+impl Tables {
+    fn new(circuit: &Circuit, row: &Row, source: impl Fn(Slot) -> Source) -> Self {
+        let mut tables = Vec::new();
+        let mut lanes = Vec::new();
+        for (lane, &slot) in row.slots.iter().enumerate() {
+            let lookup = &circuit.lookups[usize::from(slot - circuit.first_table())];
+            let mut sources = lookup.inputs.map(&source);
+            let link = lane.checked_sub(1).and_then(|before| row.links.get(before));
+            tables.push(match link {
+                None => [lookup.bits; 2],
+                Some(&link) => {
+                    sources[link] = Source::Constant(false);
+                    [false, true].map(|level| held(lookup.bits, link, level))
+                }
+            });
+            lanes.push(sources);
+        }
+        let orders = aligned(&mut lanes);
+        let terms = |which: usize| {
+            let mut terms = [0; 16];
+            for (bit, (bits, &order)) in tables.iter().zip(&orders).enumerate() {
+                let Terms(sum) = Terms::of(reordered(bits[which], order));
+                for (term, takes_part) in terms.iter_mut().zip(sum) {
+                    *term |= Wave::from(takes_part) << bit;
+                }
+            }
+            terms
+        };
+        let carried = (!row.links.is_empty()).then(|| Box::new(terms(1)));
+        Self { gather: Gather::new(&lanes), terms: terms(0), carried }
+    }
+
+    /// The outputs.
+    ///
+    /// In a chain a table gives 1 where it does so by itself, or where it would if the one before
+    /// does and that is so. That is how carries run through the addition of the two.
+    fn settle(&self, words: &[Wave]) -> Wave {
+        let inputs = self.gather.collect(words);
+        let alone = sum(&self.terms, inputs);
+        match &self.carried {
+            None => alone,
+            Some(carried) => {
+                let carried = sum(carried, inputs);
+                (alone.wrapping_add(carried) ^ alone ^ carried) >> 1
+            }
+        }
+    }
+
+    fn cost(&self) -> u64 {
+        let chain = if self.carried.is_some() { WORD } else { 0 };
+        self.gather.cost() / 10 + WORD + chain
     }
 }
 
@@ -188,7 +233,7 @@ fn reordered(bits: u16, order: [usize; 4]) -> u16 {
 
 /// Flip-flops in words, such that those that follow each other, or follow others that lie beside
 /// each other, do so too.
-fn ordered(circuit: &Circuit, flip_flops: &[Slot], tables: &[Vec<Slot>]) -> Vec<Vec<Slot>> {
+fn ordered(circuit: &Circuit, flip_flops: &[Slot], tables: &[Row]) -> Vec<Vec<Slot>> {
     let data = |slot: Slot| circuit.latches[usize::from(slot - FIRST_FLIP_FLOP)].data;
     let mut followers: HashMap<Slot, Vec<Slot>> = HashMap::new();
     for &slot in flip_flops {
@@ -196,7 +241,8 @@ fn ordered(circuit: &Circuit, flip_flops: &[Slot], tables: &[Vec<Slot>]) -> Vec<
     }
     let is_head = |slot: &&Slot| flip_flops.binary_search(&data(**slot)).is_err();
     let mut heads: Vec<Slot> = flip_flops.iter().filter(is_head).copied().collect();
-    let rank: HashMap<Slot, usize> = tables.iter().flatten().copied().zip(0..).collect();
+    let rank: HashMap<Slot, usize> =
+        tables.iter().flat_map(|row| &row.slots).copied().zip(0..).collect();
     heads.sort_by_key(|&slot| rank.get(&data(slot)).copied().unwrap_or(usize::MAX));
     // A ring of flip-flops alone has none.
     heads.extend(flip_flops);
@@ -225,28 +271,6 @@ fn ordered(circuit: &Circuit, flip_flops: &[Slot], tables: &[Vec<Slot>]) -> Vec<
             .collect()
     };
     order.chunks(64).map(<[Slot]>::to_vec).collect()
-}
-
-/// Tables in words, each of which looks only at words before its own. Those that are the data of
-/// flip-flops come first in theirs.
-fn by_level(circuit: &Circuit, flip_flops: &[Slot], tables: &[Slot]) -> Vec<Vec<Slot>> {
-    let first_table = circuit.first_table();
-    let mut level: HashMap<Slot, usize> = HashMap::new();
-    let mut levels: Vec<Vec<Slot>> = Vec::new();
-    for &slot in tables {
-        let inputs = circuit.lookups[usize::from(slot - first_table)].inputs;
-        let above = inputs.iter().filter_map(|input| level.get(input)).max();
-        let own = above.map_or(0, |above| above + 1);
-        level.insert(slot, own);
-        if levels.len() == own {
-            levels.push(Vec::new());
-        }
-        levels[own].push(slot);
-    }
-    let data = |slot: &Slot| circuit.latches[usize::from(slot - FIRST_FLIP_FLOP)].data;
-    let data: HashSet<Slot> = flip_flops.iter().map(data).collect();
-    levels.iter_mut().for_each(|level| level.sort_by_key(|slot| !data.contains(slot)));
-    levels.iter().flat_map(|level| level.chunks(64).map(<[Slot]>::to_vec)).collect()
 }
 
 /// Swaps rows and columns: bit `i` of word `k` with bit `k` of word `i`.

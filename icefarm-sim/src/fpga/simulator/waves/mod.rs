@@ -13,6 +13,7 @@ mod gather;
 mod knot;
 mod lanes;
 mod plan;
+mod rows;
 mod step;
 mod table;
 #[cfg(test)]

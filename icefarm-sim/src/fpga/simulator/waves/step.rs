@@ -1,6 +1,6 @@
 //! Goes through the cycles of a knot one by one.
 
-use super::super::super::circuit::{Circuit, FIRST_FLIP_FLOP, Slot};
+use super::super::super::circuit::{Circuit, FIRST_FLIP_FLOP, HIGH_SLOT, LOW_SLOT, Slot};
 use super::{Edges, LENGTH, Wave, Waves};
 use std::collections::HashMap;
 
@@ -11,7 +11,9 @@ use std::collections::HashMap;
 #[derive(Debug, Clone)]
 pub(super) struct Stepper {
     inputs: Vec<Slot>,
+    /// Those without enable, set and reset come first.
     flip_flops: Vec<Latch>,
+    plain: usize,
     tables: Vec<Lookup>,
     levels: Vec<u8>,
 }
@@ -44,11 +46,18 @@ impl Stepper {
         inputs.sort_unstable();
         inputs.dedup();
         inputs.retain(|slot| ring.binary_search(slot).is_err());
-        let slots = inputs.iter().chain(ring);
+        let mut ring = ring.to_vec();
+        let is_plain = |slot: Slot| {
+            let [_, enable, set_reset, _] = super::plan::needs(circuit, slot);
+            (enable, set_reset) == (HIGH_SLOT, LOW_SLOT)
+        };
+        ring.sort_by_key(|&slot| if slot >= first_table { 2 } else { u8::from(!is_plain(slot)) });
+        let plain = ring.iter().take_while(|&&slot| slot < first_table && is_plain(slot)).count();
+        let slots = inputs.iter().chain(&ring);
         let places: HashMap<Slot, u16> =
             slots.enumerate().map(|(place, &slot)| (slot, place as u16)).collect();
         let (mut flip_flops, mut tables) = (Vec::new(), Vec::new());
-        for &slot in ring {
+        for &slot in &ring {
             if let Some(number) = slot.checked_sub(first_table) {
                 let lookup = &circuit.lookups[usize::from(number)];
                 let inputs = lookup.inputs.map(|slot| places[&slot]);
@@ -67,7 +76,7 @@ impl Stepper {
             }
         }
         let levels = vec![0; places.len()];
-        Self { inputs, flip_flops, tables, levels }
+        Self { inputs, flip_flops, plain, tables, levels }
     }
 
     /// About how many nanoseconds [`Self::run`] takes.
@@ -96,7 +105,11 @@ impl Stepper {
                 let [a, b, c, d] = table.inputs.map(|place| u32::from(levels[usize::from(place)]));
                 levels[place] = (u32::from(table.bits) >> (a | b << 1 | c << 2 | d << 3) & 1) as u8;
             }
-            for latch in &mut self.flip_flops {
+            let (plain, others) = self.flip_flops.split_at_mut(self.plain);
+            for latch in plain {
+                latch.next = levels[usize::from(latch.data)];
+            }
+            for latch in others {
                 let level = |place: u16| levels[usize::from(place)];
                 let set_reset = level(latch.set_reset);
                 let taken = set_reset & latch.set | (set_reset ^ 1) & level(latch.data);

@@ -156,6 +156,45 @@ proptest! {
             prop_assert_eq!(one.1.after, other.1.after);
         }
     }
+
+    /// Chains of all kinds of carries, whose sums are turned and come back.
+    #[test]
+    fn chains_are_added(
+        seeds in prop::collection::vec((any::<u16>(), 0usize..3), 2..90), turn in 1u16..90,
+    ) {
+        // Majority, and, or, select, and two that do not rise with the carry.
+        const CARRIES: [u16; 6] = [0xE8E8, 0x8080, 0xFEFE, 0xB8B8, 0x6868, 0x9696];
+        let width = seeds.len() as u16;
+        let first_table = FIRST_FLIP_FLOP + width;
+        let mut lookups = Vec::new();
+        let mut carry = HIGH_SLOT;
+        for (bit, &(kind, place)) in (0..width).zip(&seeds) {
+            let mut inputs = [FIRST_FLIP_FLOP + bit, FIRST_FLIP_FLOP + (bit + turn) % width, carry];
+            lookups.push(Lookup { bits: 0x9696, inputs: [inputs[0], inputs[1], carry, LOW_SLOT] });
+            inputs.swap(2, place);
+            let common = if kind % 16 > 3 { 0 } else { kind >> 4 };
+            let bits = CARRIES[usize::from(common % 6)];
+            let [a, b, c] = inputs;
+            lookups.push(Lookup { bits, inputs: [a, b, c, LOW_SLOT] });
+            carry = first_table + 2 * bit + 1;
+        }
+        let latch = |bit| Latch {
+            data: first_table + 2 * ((bit + turn / 2) % width),
+            clock: CLOCK_SLOT,
+            enable: HIGH_SLOT,
+            set_reset: LOW_SLOT,
+            falling: false,
+            set: false,
+            asynchronous: false,
+        };
+        let latches = (0..width).map(latch).collect();
+        let circuit = Circuit::of(first_table + 2 * (width - 1), latches, lookups);
+        let (mut waves, mut plain) = both(&circuit);
+        for _ in 0..200 {
+            prop_assert_eq!(waves.run(1).unwrap(), plain.run(1).unwrap());
+            prop_assert_eq!(waves.state(), plain.state());
+        }
+    }
 }
 
 #[test]
