@@ -61,6 +61,8 @@
 //! A reading that is wrong on purpose is marked: `falsified` says by which fault, also in
 //! `icefarm evaluate --json`. Clients that know nothing of the mark, as those in Python, see the
 //! wrong figure alone. The worker warns of it when it starts.
+//!
+//! Two examples are in the repository, in `examples/faults`.
 
 mod table;
 
@@ -247,6 +249,15 @@ mod tests {
         let plan = faults.into_iter().try_fold(FaultPlan::new(7), FaultPlan::with).unwrap();
         assert_eq!(*parse(text).unwrap().plan(), plan);
         assert_eq!(*parse("").unwrap().plan(), FaultPlan::new(0));
+    }
+
+    #[test]
+    fn the_examples_are_sound() {
+        for name in ["lab.toml", "pipeline.toml"] {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/faults");
+            let file = FaultFile::read(&folder.join(name)).unwrap();
+            assert_eq!(file.plan().faults().len(), 4, "{name}");
+        }
     }
 
     #[test]
