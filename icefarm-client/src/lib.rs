@@ -1,21 +1,81 @@
 //! Reserve the boards of an iCEFARM and evaluate bitstreams on them.
 //!
-//! ```no_run
+//! ```
 //! use futures::StreamExt as _;
 //! use icefarm_client::{Client, Evaluator, Placement, ReserveOptions, Untyped};
 //! use std::time::Duration;
 //!
-//! # async fn run(bitstream: Vec<u8>) -> Result<(), Box<dyn std::error::Error>> {
-//! let client = Client::builder("http://127.0.0.1:8080").name("me").connect().await?;
+//! # // A server that is control and worker, with four boards that read 1000 whatever they get.
+//! # mod farm {
+//! #     use futures::stream::{BoxStream, StreamExt};
+//! #     use icefarm_core::wire::{ClientFrame, Event, ServerFrame};
+//! #     use icefarm_core::{Object, Value};
+//! #     use icefarm_net::{Answer, BodyLimits, Caller, Hub, HubConfig, MemoryJournal};
+//! #     use icefarm_net::{ApiError, ServeOptions, SocketRequest, SocketService, answer};
+//! #     use serde_json::json;
+//! #     use std::sync::Arc;
+//! #     use warp::Filter;
+//! #     struct Boards(Hub);
+//! #     impl SocketService for Boards {
+//! #         fn opened(&self, caller: &Caller) {
+//! #             for n in 1..=4 {
+//! #                 let event = Event::new("initialized").with("lease", n as u64);
+//! #                 self.0.publish(&caller.client, ServerFrame::new(format!("S{n}"), vec![event]));
+//! #             }
+//! #         }
+//! #         fn command(&self, caller: &Caller, frame: ClientFrame) -> BoxStream<'static, Answer> {
+//! #             let id = frame.contents["files"].as_object().unwrap().keys().next().unwrap();
+//! #             for serial in &frame.serials {
+//! #                 let outcome = json!({"id": id, "serial": serial, "sha256": "", "kind": "pulsecount",
+//! #                     "outcome": "reading", "reading": {"pulses": 1000}});
+//! #                 let event = Event::new("results").with("batch_id", id.as_str());
+//! #                 let event = event.with("outcomes", vec![Value::from(outcome)]);
+//! #                 self.0.publish(&caller.client, ServerFrame::new(serial.as_str(), vec![event]));
+//! #             }
+//! #             futures::stream::iter(frame.serials).map(|serial| (serial, Ok(Value::Null))).boxed()
+//! #         }
+//! #     }
+//! #     pub async fn start() -> std::io::Result<String> {
+//! #         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+//! #         let url = format!("http://{}", listener.local_addr()?);
+//! #         let hub = Hub::new(HubConfig::default(), Arc::new(MemoryJournal::new(|| "e".into())));
+//! #         let boards = Arc::new(Boards(hub.clone()));
+//! #         let ws = icefarm_net::ws().map(move |r: SocketRequest| hub.accept(r, boards.clone()));
+//! #         let at = url.clone();
+//! #         let path = warp::path::full().and(icefarm_net::object(BodyLimits::default()));
+//! #         let http = path.map(move |path: warp::path::FullPath, _: Option<Object>| {
+//! #             let boards: Vec<_> = (1..=4).map(|n| json!({"serial": format!("S{n}"), "url": at,
+//! #                 "lease": n, "expires_in_ms": 60_000})).collect();
+//! #             let reserved = json!({"reservation": "r", "boards": boards});
+//! #             answer(Ok::<_, ApiError>(match path.as_str() {
+//! #                 "/reserve" => reserved,
+//! #                 _ => json!(["S1", "S2", "S3", "S4"]),
+//! #             }))
+//! #         });
+//! #         let service = warp::service(ws.or(http).unify().recover(icefarm_net::recover));
+//! #         tokio::spawn(icefarm_net::serve(
+//! #             listener, service, ServeOptions::default(), std::future::pending(),
+//! #         ));
+//! #         Ok(url)
+//! #     }
+//! # }
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let (url, bitstream) = (farm::start().await?, vec![0; 3]);
+//! // Where control listens, such as `http://127.0.0.1:8080`.
+//! let client = Client::builder(url).name("me").connect().await?;
 //! let reservation = client.reserve(ReserveOptions::new(4, "pulsecount")).await?;
 //! reservation.initialized(Duration::from_secs(120)).await?;
 //!
 //! let evaluator = Evaluator::<Untyped>::new(&client, &reservation)?;
 //! let mut outcomes = evaluator.evaluate([("blinky", bitstream)], Placement::Each);
+//! # let mut readings = 0;
 //! while let Some(outcome) = outcomes.next().await {
 //!     // One line of JSON with the reading, or why there is none, and where it comes from.
 //!     println!("{}", serde_json::to_string(&outcome)?);
+//! #   readings += usize::from(outcome.reading().is_some());
 //! }
+//! # assert_eq!(readings, 4);
 //! client.close().await?;
 //! # Ok(())
 //! # }

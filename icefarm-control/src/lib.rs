@@ -5,12 +5,26 @@
 //! # runtime.block_on(async {
 //! use icefarm_control::Control;
 //!
+//! // A farm that lasts keeps its leases in a file: `.database("farm.sqlite")`.
 //! let control = Control::builder().in_memory().build()?;
-//! let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-//! // A program would wait for its end here, for example by `tokio::signal::ctrl_c`.
-//! let shutdown = async {};
-//! control.run(listener, shutdown).await?;
-//! # Ok::<_, icefarm_control::ControlError>(())
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+//! let address = listener.local_addr()?;
+//! // A program would wait for `tokio::signal::ctrl_c` here.
+//! let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+//! let running = tokio::spawn(control.run(listener, async { stopped.await.unwrap_or(()) }));
+//!
+//! // Workers and clients come now. So far nobody has brought a board:
+//! let http = icefarm_net::HttpClient::default();
+//! let wanted = serde_json::json!({"amount": 1, "name": "me", "kind": "pulsecount"});
+//! let options = icefarm_net::RequestOptions::default();
+//! let answer: Result<serde_json::Value, _> =
+//!     http.post_json(&address.into(), "/reserve", &wanted, &options).await;
+//! let refusal = answer.unwrap_err().to_string();
+//! assert!(refusal.contains("no worker has registered yet"), "{refusal}");
+//!
+//! drop(stop);
+//! running.await??;
+//! # Ok::<_, Box<dyn std::error::Error>>(())
 //! # }).unwrap();
 //! ```
 //!
@@ -30,7 +44,8 @@
 //! | `/worker/register`, `/worker/boards` | for workers |
 //!
 //! What changes something wants its arguments as an object in the body, by POST, or by GET as the
-//! Python clients send it. Their wire types are in [`icefarm_core::wire`].
+//! Python clients send it. Their wire types are in [`icefarm_core::wire`], and `docs/protocol.md` of
+//! the repository explains them all.
 //!
 //! Inside, the [`machine`] decides and knows nothing of the world; a [`store`] keeps what was
 //! decided; one writer brings the two together; everything else asks and tells it.

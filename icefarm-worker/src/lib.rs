@@ -1,21 +1,36 @@
 //! The worker of an iCEFARM: it is plugged to boards, keeps them ready, and runs the state of
 //! every board that is reserved.
 //!
-//! ```no_run
+//! ```
 //! use icefarm_core::WorkerName;
 //! use icefarm_worker::Worker;
 //! use std::sync::Arc;
+//! # use futures::stream::{BoxStream, StreamExt};
+//! # struct Nothing;
+//! # impl icefarm_core::Bus for Nothing {
+//! #     fn name(&self) -> &str {
+//! #         "nothing"
+//! #     }
+//! #     fn boards(&self) -> BoxStream<'static, Arc<dyn icefarm_core::Board>> {
+//! #         futures::stream::pending().boxed()
+//! #     }
+//! # }
 //!
-//! # async fn run(bus: Arc<dyn icefarm_core::Bus>) -> Result<(), Box<dyn std::error::Error>> {
+//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+//! # runtime.block_on(async {
+//! // `icefarm_sim::VirtualBus` has virtual boards. Whoever brings other ones implements `Bus`.
+//! # let bus = Arc::new(Nothing);
 //! let worker = Worker::builder()
 //!     .name(WorkerName::new("bench-2")?)
 //!     .control("http://127.0.0.1:8080")
 //!     .bus(bus)
 //!     .build()?;
-//! let listener = tokio::net::TcpListener::bind("127.0.0.1:8081").await?;
-//! worker.run(listener, async { /* until somebody says stop */ }).await?;
-//! # Ok(())
-//! # }
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+//! // A program would wait for `tokio::signal::ctrl_c` here. Then all leases are ended.
+//! let shutdown = async {};
+//! worker.run(listener, shutdown).await?;
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! # }).unwrap();
 //! ```
 //!
 //! # What goes on inside

@@ -89,6 +89,8 @@ const PARTS: &[&str] = &[
     "pulsecount#evaluated",
     "pulsecount#reading",
     "socket#event",
+    "variance#evaluated",
+    "variance#reading",
     "worker#board_report",
 ];
 
@@ -126,8 +128,8 @@ fn bodies(exchange: &Exchange, messages: &mut Vec<Message>) {
         return;
     };
     if let Some(body) = &exchange.asked {
-        if body["kind"] == "pulsecount" && body["args"].is_object() {
-            add(Ok("pulsecount#args".to_owned()), &body["args"]);
+        if let (Some(kind), Json::Object(_)) = (body["kind"].as_str(), &body["args"]) {
+            add(Ok(format!("{kind}#args")), &body["args"]);
         }
         let schema = if asked.is_empty() { "control#nothing" } else { asked };
         add(Ok(schema.to_owned()), body);
@@ -164,7 +166,7 @@ fn said(frame: &Frame, refused: &BTreeSet<Refused>, messages: &mut Vec<Message>)
         messages.push(Message { schema: Ok(schema.to_owned()), value, place: place.clone() });
     };
     if value["event"] == "evaluate" {
-        add("pulsecount#evaluate", value["contents"].clone());
+        add("evaluation#evaluate", value["contents"].clone());
     }
     add(if value["event"] == "ack" { "socket#ack" } else { "socket#command" }, value);
 }
@@ -192,7 +194,10 @@ fn told(frame: &Frame, messages: &mut Vec<Message>) {
         };
         let schema = match name {
             _ if !belongs => Err(format!("`{name}` does not belong under this serial")),
-            "results" => Ok("pulsecount#results".to_owned()),
+            "results" => match event["outcomes"][0]["kind"].as_str() {
+                Some(kind) => Ok(format!("{kind}#results")),
+                None => Err("it does not say of which kind it is".to_owned()),
+            },
             name => Ok(format!("events#{}", name.replace(' ', "_"))),
         };
         messages.push(Message { schema, value: event, place: place.clone() });

@@ -5,11 +5,24 @@
 //! the image `pulse_count`. With the feature `sim` this crate brings a model of it for virtual
 //! boards, which simulate the circuit and count what its pin really does.
 //!
-//! ```
-//! use icefarm_state_pulse_count as _;
+#![cfg_attr(feature = "sim", doc = "```")]
+#![cfg_attr(not(feature = "sim"), doc = "```ignore")]
+//! use icefarm_core::Blob;
+//! use icefarm_state_pulse_count::PulseCountState;
+//! use icefarm_testkit::{TestBoard, TestError, json};
+//! use std::collections::BTreeMap;
 //!
-//! let registry = icefarm_core::Registry::collect().unwrap();
-//! registry.require(["pulsecount"]).unwrap();
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), TestError> {
+//! // A lease on a virtual board, as in a test of a state.
+//! let board = TestBoard::reserve::<PulseCountState>(json!({})).await?;
+//! let circuit = include_bytes!("../../../examples/circuits/pulses_1000.bin");
+//! let files = BTreeMap::from([("my-id", Blob::from(circuit.to_vec()))]);
+//! board.command("evaluate", json!({"files": files, "batch_id": "1"})).await?;
+//! let results = board.event("results").await?;
+//! assert_eq!(results["outcomes"][0]["reading"]["pulses"], 1000);
+//! # Ok(())
+//! # }
 //! ```
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may stop where it fails"))]

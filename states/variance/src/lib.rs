@@ -6,11 +6,25 @@
 //! image `variance`. With the feature `sim` this crate brings a model of it for virtual boards,
 //! which simulate the circuit and sample what its pin really does, as 0 or 4095.
 //!
-//! ```
-//! use icefarm_state_variance as _;
+#![cfg_attr(feature = "sim", doc = "```")]
+#![cfg_attr(not(feature = "sim"), doc = "```ignore")]
+//! use icefarm_core::Blob;
+//! use icefarm_state_variance::VarianceState;
+//! use icefarm_testkit::{TestBoard, TestError, json};
+//! use std::collections::BTreeMap;
 //!
-//! let registry = icefarm_core::Registry::collect().unwrap();
-//! registry.require(["variance"]).unwrap();
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), TestError> {
+//! // A lease on a virtual board, as in a test of a state.
+//! let board = TestBoard::reserve::<VarianceState>(json!({"send_waveform": true})).await?;
+//! let circuit = include_bytes!("../../../examples/circuits/pulses_1000.bin");
+//! let files = BTreeMap::from([("my-id", Blob::from(circuit.to_vec()))]);
+//! board.command("evaluate", json!({"files": files, "batch_id": "1"})).await?;
+//! let results = board.event("results").await?;
+//! // 99 edges of a signal of 1 kHz, each over the full scale of 4095, in 500 samples.
+//! assert_eq!(results["outcomes"][0]["reading"]["fitness"], 810.81);
+//! # Ok(())
+//! # }
 //! ```
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may stop where it fails"))]

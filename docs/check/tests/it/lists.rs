@@ -312,3 +312,33 @@ fn every_link_leads_somewhere() {
         }
     }
 }
+
+#[test]
+fn every_file_of_the_architecture_is_there() {
+    let mut files = BTreeSet::new();
+    let mut folders = vec![root()];
+    while let Some(folder) = folders.pop() {
+        for entry in folder.read_dir().unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() && !name.starts_with('.') && !name.starts_with("target") {
+                folders.push(path.clone());
+            }
+            files.insert(path.to_string_lossy().into_owned());
+        }
+    }
+    let text = source("ARCHITECTURE.md");
+    let (_, guide) = text.split_once("## Where do I look").unwrap();
+    let (guide, _) = guide.split_once("\n## ").unwrap();
+    let mut checked = 0;
+    for line in guide.lines() {
+        let named = line.split('`').skip(1).step_by(2);
+        for name in named.filter(|name| name.ends_with(".rs") || name.ends_with('/')) {
+            let end = format!("/{}", name.trim_end_matches('/'));
+            let there = files.iter().any(|file| file.ends_with(&end));
+            assert!(there, "ARCHITECTURE.md names `{name}`, which there is not");
+            checked += 1;
+        }
+    }
+    assert!(checked > 80, "{checked}");
+}

@@ -6,6 +6,7 @@ use icefarm_client::{Circuit, Client, Evaluator, Placement, ReserveOptions};
 use icefarm_control::ControlConfig;
 use icefarm_docs_check::{Schemas, Traffic, Wiretap, is_part, messages};
 use icefarm_state_pulse_count::{PulseCount, PulseCountArgs};
+use icefarm_state_variance::{VarianceArgs, variance};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -67,6 +68,10 @@ async fn evaluates(control: &Server) {
     for outcome in &outcomes {
         schemas.check("evaluation#line", &serde_json::to_value(outcome).unwrap()).unwrap();
     }
+    let args = VarianceArgs::new().send_waveform(true);
+    let circuits = [Circuit::new("ripple", circuit("ripple.bin"))];
+    let (_, sampled) = variance(&client, 1, &args, circuits, Placement::Any).await.unwrap();
+    assert!(sampled.collect::<Vec<_>>().await[0].reading().is_some());
     assert_eq!(client.reboot(&reservation.serials()[..1]).await.unwrap().len(), 1);
     assert_eq!(reservation.extend().await.unwrap().len(), 2);
     client.extend_all().await.unwrap();
@@ -180,6 +185,7 @@ async fn makes_mistakes(control: &Server, bench: &Server) {
     assert_eq!(control.refused("POST", "/reserve", reused).await, "conflict");
     let (_, ended) = control.ask("POST", "/endall", Some(json!({"name": "eve"}))).await;
     assert_eq!(ended.as_array().unwrap().len(), 1);
+    control.available(3).await;
     let held = named(ended[0].as_str().unwrap());
     control.ask("POST", "/reserveserials", held.clone()).await;
     assert_eq!(control.refused("POST", "/reserveserials", held).await, "not_available");
@@ -247,7 +253,9 @@ async fn speaks_to_sockets(control: &Server, bench: &Server) {
     assert_eq!(stranger.refused(command.clone()).await, "not_holder");
     control.ask("POST", "/endall", Some(json!({"name": "cy"}))).await;
     // The worker hears of the end a moment later than the client.
-    while stranger.refused(changed("event", json!("x"))).await != "not_reserved" {}
+    // Without an id, or the first answer would come again.
+    let late = json!({"serial": serial, "event": "evaluate"});
+    while stranger.refused(late.clone()).await != "not_reserved" {}
     stranger.close().await;
     socket.close().await;
 
