@@ -114,7 +114,7 @@ function summary(status) {
     ...counts,
     workers: `${status.workers.reachable}/${status.workers.total}`,
   };
-  for (const tile of document.querySelectorAll("#tiles [data-group]")) {
+  for (const tile of document.querySelectorAll("#tiles > [data-group]")) {
     const number = tile.querySelector(".figure");
     const text = String(drawn[tile.dataset.group]);
     if (number.textContent !== text) number.textContent = text;
