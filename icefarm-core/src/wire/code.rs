@@ -60,7 +60,7 @@ codes! {
     Unauthorized = "unauthorized", 401;
     /// The request came under a host name or from a web page that this server does not serve.
     Forbidden = "forbidden", 403;
-    /// The board is leased to somebody else, or by another process of the same client.
+    /// The board is leased to somebody else.
     NotHolder = "not_holder", 403;
     /// There is nothing under this path.
     NotFound = "not_found", 404;
@@ -80,7 +80,7 @@ codes! {
     StaleLease = "stale_lease", 409;
     /// Nobody holds a lease on the board.
     NotReserved = "not_reserved", 409;
-    /// Another worker has this name or this board.
+    /// The name or the request id is in use for something else, or the board has moved on since.
     Conflict = "conflict", 409;
     /// The body is larger than this server takes.
     TooLarge = "too_large", 413;

@@ -1,6 +1,6 @@
 //! The worked example of the document runs as it stands there.
 
-use icefarm_docs_check::Document;
+use icefarm_docs_check::{Document, Schemas};
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -14,11 +14,16 @@ impl Drop for Up {
     }
 }
 
+fn icefarm(root: &Path) -> Command {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.current_dir(root).args(["run", "--quiet", "--package", "icefarm", "--"]);
+    command
+}
+
 /// `icefarm up`, and its address.
 fn up(root: &Path) -> (Up, String) {
-    let mut up = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .current_dir(root)
-        .args(["run", "--quiet", "--package", "icefarm", "--"])
+    let mut up = icefarm(root)
         .args(["up", "--boards", "2", "--listen", "127.0.0.1:0"])
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -54,4 +59,14 @@ fn the_example_runs_as_it_stands_there() {
     let circuit = "examples/circuits/pulses_1000.bin";
     let figure = print("python3", &document.code("python", "example"), &[circuit]);
     assert_eq!(figure, "1000\n");
+
+    // The program itself prints lines of the schema.
+    let schemas = Schemas::load().unwrap();
+    let circuits = ["evaluate", "examples/circuits", "--json", "--control", &url];
+    let printed = icefarm(&root).args(circuits).stderr(Stdio::null()).output().unwrap();
+    let lines = String::from_utf8(printed.stdout).unwrap();
+    assert!(lines.lines().count() >= 6, "{lines}");
+    for line in lines.lines() {
+        schemas.check("evaluation#line", &serde_json::from_str(line).unwrap()).unwrap();
+    }
 }
