@@ -87,7 +87,9 @@ fn unpack(package: &Value, folder: &Path) -> Result<Unpacked> {
     if size.len() > LARGEST {
         return Err(format!("{full} has {} bytes, more than {LARGEST}", size.len()).into());
     }
-    run(Command::new("tar").arg("-xzf").arg(&archive).arg("-C").arg(folder))?;
+    // All files in a package are of the same old time: cargo would take what it compiled of an
+    // earlier package for up to date. With `m` they are of now.
+    run(Command::new("tar").arg("-xzmf").arg(&archive).arg("-C").arg(folder))?;
     let path = folder.join(&full);
     for file in FILES {
         // A link that leads out of the package would be a dead one.

@@ -37,9 +37,9 @@ fn main() -> std::process::ExitCode {
 pub(super) fn build_and_run(folder: &Path, packages: &[Unpacked]) -> Result {
     lay_out(folder, packages)?;
     println!("\n$ cargo test    # in {}", folder.display());
-    run(cargo(folder, &["test", "--workspace"]).arg("--quiet"))?;
+    run(&mut cargo(folder, &["test", "--workspace"]))?;
     println!("\n$ cargo build");
-    run(&mut cargo(folder, &["build", "--workspace", "--quiet"]))?;
+    run(&mut cargo(folder, &["build", "--workspace"]))?;
 
     println!("\n$ custom-farm control &");
     let mut control = program(folder, "custom-farm");
