@@ -1,0 +1,73 @@
+// 60 tables in 2 levels between 60 flip-flops, all of which depend on each
+// other: a Feistel network, which permutes its states, so that none repeats for long.
+module top (input clk, output reg out = 0);
+    reg [29:0] left = 0, right = 0;
+    wire [29:0] mixed_0;
+    assign mixed_0[0] = left[0] ^ (8'h15 >> {right[27], right[1], right[2]});
+    assign mixed_0[1] = left[1] ^ (8'hBC >> {right[11], right[26], right[5]});
+    assign mixed_0[2] = left[2] ^ (8'h4E >> {right[25], right[21], right[27]});
+    assign mixed_0[3] = left[3] ^ (8'h9B >> {right[8], right[19], right[6]});
+    assign mixed_0[4] = left[4] ^ (8'h6E >> {right[1], right[18], right[21]});
+    assign mixed_0[5] = left[5] ^ (8'hB9 >> {right[20], right[12], right[25]});
+    assign mixed_0[6] = left[6] ^ (8'h8B >> {right[27], right[16], right[11]});
+    assign mixed_0[7] = left[7] ^ (8'hE6 >> {right[29], right[14], right[16]});
+    assign mixed_0[8] = left[8] ^ (8'h5D >> {right[1], right[27], right[0]});
+    assign mixed_0[9] = left[9] ^ (8'hE8 >> {right[14], right[29], right[10]});
+    assign mixed_0[10] = left[10] ^ (8'hE2 >> {right[12], right[13], right[28]});
+    assign mixed_0[11] = left[11] ^ (8'h2D >> {right[16], right[5], right[17]});
+    assign mixed_0[12] = left[12] ^ (8'h53 >> {right[7], right[0], right[5]});
+    assign mixed_0[13] = left[13] ^ (8'h5C >> {right[5], right[4], right[16]});
+    assign mixed_0[14] = left[14] ^ (8'h2E >> {right[16], right[21], right[17]});
+    assign mixed_0[15] = left[15] ^ (8'h6A >> {right[28], right[14], right[25]});
+    assign mixed_0[16] = left[16] ^ (8'hE8 >> {right[23], right[16], right[29]});
+    assign mixed_0[17] = left[17] ^ (8'h97 >> {right[24], right[11], right[25]});
+    assign mixed_0[18] = left[18] ^ (8'h29 >> {right[11], right[27], right[14]});
+    assign mixed_0[19] = left[19] ^ (8'h76 >> {right[24], right[12], right[22]});
+    assign mixed_0[20] = left[20] ^ (8'h47 >> {right[20], right[16], right[7]});
+    assign mixed_0[21] = left[21] ^ (8'h83 >> {right[29], right[15], right[16]});
+    assign mixed_0[22] = left[22] ^ (8'hA9 >> {right[26], right[25], right[11]});
+    assign mixed_0[23] = left[23] ^ (8'h91 >> {right[28], right[14], right[11]});
+    assign mixed_0[24] = left[24] ^ (8'hB9 >> {right[23], right[29], right[17]});
+    assign mixed_0[25] = left[25] ^ (8'h38 >> {right[14], right[15], right[21]});
+    assign mixed_0[26] = left[26] ^ (8'hD5 >> {right[10], right[26], right[22]});
+    assign mixed_0[27] = left[27] ^ (8'h9D >> {right[5], right[28], right[29]});
+    assign mixed_0[28] = left[28] ^ (8'h7A >> {right[8], right[24], right[29]});
+    assign mixed_0[29] = left[29] ^ (8'hD4 >> {right[9], right[25], right[22]});
+    wire [29:0] mixed_1;
+    assign mixed_1[0] = right[0] ^ (8'h9D >> {mixed_0[16], mixed_0[17], mixed_0[20]});
+    assign mixed_1[1] = right[1] ^ (8'h35 >> {mixed_0[18], mixed_0[13], mixed_0[9]});
+    assign mixed_1[2] = right[2] ^ (8'hE1 >> {mixed_0[15], mixed_0[16], mixed_0[11]});
+    assign mixed_1[3] = right[3] ^ (8'h57 >> {mixed_0[2], mixed_0[25], mixed_0[26]});
+    assign mixed_1[4] = right[4] ^ (8'hD0 >> {mixed_0[23], mixed_0[0], mixed_0[29]});
+    assign mixed_1[5] = right[5] ^ (8'h0F >> {mixed_0[6], mixed_0[23], mixed_0[3]});
+    assign mixed_1[6] = right[6] ^ (8'h45 >> {mixed_0[18], mixed_0[20], mixed_0[1]});
+    assign mixed_1[7] = right[7] ^ (8'hE0 >> {mixed_0[18], mixed_0[7], mixed_0[21]});
+    assign mixed_1[8] = right[8] ^ (8'h85 >> {mixed_0[29], mixed_0[3], mixed_0[24]});
+    assign mixed_1[9] = right[9] ^ (8'h3E >> {mixed_0[4], mixed_0[27], mixed_0[8]});
+    assign mixed_1[10] = right[10] ^ (8'h0F >> {mixed_0[26], mixed_0[6], mixed_0[28]});
+    assign mixed_1[11] = right[11] ^ (8'hC2 >> {mixed_0[13], mixed_0[28], mixed_0[22]});
+    assign mixed_1[12] = right[12] ^ (8'hAC >> {mixed_0[1], mixed_0[11], mixed_0[5]});
+    assign mixed_1[13] = right[13] ^ (8'hF4 >> {mixed_0[0], mixed_0[2], mixed_0[3]});
+    assign mixed_1[14] = right[14] ^ (8'hBA >> {mixed_0[2], mixed_0[0], mixed_0[1]});
+    assign mixed_1[15] = right[15] ^ (8'hD0 >> {mixed_0[29], mixed_0[0], mixed_0[11]});
+    assign mixed_1[16] = right[16] ^ (8'h2F >> {mixed_0[29], mixed_0[5], mixed_0[23]});
+    assign mixed_1[17] = right[17] ^ (8'h62 >> {mixed_0[16], mixed_0[22], mixed_0[0]});
+    assign mixed_1[18] = right[18] ^ (8'h26 >> {mixed_0[18], mixed_0[1], mixed_0[25]});
+    assign mixed_1[19] = right[19] ^ (8'hF0 >> {mixed_0[1], mixed_0[0], mixed_0[11]});
+    assign mixed_1[20] = right[20] ^ (8'h1C >> {mixed_0[19], mixed_0[20], mixed_0[23]});
+    assign mixed_1[21] = right[21] ^ (8'h07 >> {mixed_0[9], mixed_0[10], mixed_0[15]});
+    assign mixed_1[22] = right[22] ^ (8'hC4 >> {mixed_0[9], mixed_0[14], mixed_0[17]});
+    assign mixed_1[23] = right[23] ^ (8'hE6 >> {mixed_0[19], mixed_0[23], mixed_0[1]});
+    assign mixed_1[24] = right[24] ^ (8'hDC >> {mixed_0[8], mixed_0[24], mixed_0[12]});
+    assign mixed_1[25] = right[25] ^ (8'h79 >> {mixed_0[19], mixed_0[22], mixed_0[4]});
+    assign mixed_1[26] = right[26] ^ (8'hD6 >> {mixed_0[7], mixed_0[2], mixed_0[21]});
+    assign mixed_1[27] = right[27] ^ (8'hC9 >> {mixed_0[3], mixed_0[0], mixed_0[14]});
+    assign mixed_1[28] = right[28] ^ (8'h95 >> {mixed_0[27], mixed_0[4], mixed_0[16]});
+    assign mixed_1[29] = right[29] ^ (8'h83 >> {mixed_0[24], mixed_0[12], mixed_0[15]});
+
+    always @(posedge clk) begin
+        left <= mixed_0;
+        right <= mixed_1;
+        out <= left[0];
+    end
+endmodule

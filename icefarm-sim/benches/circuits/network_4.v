@@ -1,0 +1,75 @@
+// 60 tables in 4 levels between 30 flip-flops, all of which depend on each
+// other: a Feistel network, which permutes its states, so that none repeats for long.
+module top (input clk, output reg out = 0);
+    reg [14:0] left = 0, right = 0;
+    wire [14:0] mixed_0;
+    assign mixed_0[0] = left[0] ^ (8'hB8 >> {right[3], right[4], right[1]});
+    assign mixed_0[1] = left[1] ^ (8'h17 >> {right[6], right[7], right[2]});
+    assign mixed_0[2] = left[2] ^ (8'h8C >> {right[1], right[0], right[6]});
+    assign mixed_0[3] = left[3] ^ (8'hC3 >> {right[14], right[4], right[12]});
+    assign mixed_0[4] = left[4] ^ (8'h89 >> {right[0], right[3], right[8]});
+    assign mixed_0[5] = left[5] ^ (8'h2C >> {right[5], right[4], right[12]});
+    assign mixed_0[6] = left[6] ^ (8'h36 >> {right[13], right[1], right[4]});
+    assign mixed_0[7] = left[7] ^ (8'hCE >> {right[14], right[0], right[10]});
+    assign mixed_0[8] = left[8] ^ (8'h31 >> {right[4], right[12], right[14]});
+    assign mixed_0[9] = left[9] ^ (8'hDA >> {right[2], right[4], right[13]});
+    assign mixed_0[10] = left[10] ^ (8'hD8 >> {right[13], right[5], right[1]});
+    assign mixed_0[11] = left[11] ^ (8'h63 >> {right[9], right[5], right[10]});
+    assign mixed_0[12] = left[12] ^ (8'h79 >> {right[8], right[3], right[2]});
+    assign mixed_0[13] = left[13] ^ (8'h4C >> {right[4], right[1], right[8]});
+    assign mixed_0[14] = left[14] ^ (8'hB4 >> {right[0], right[4], right[9]});
+    wire [14:0] mixed_1;
+    assign mixed_1[0] = right[0] ^ (8'h31 >> {mixed_0[14], mixed_0[4], mixed_0[12]});
+    assign mixed_1[1] = right[1] ^ (8'h49 >> {mixed_0[6], mixed_0[14], mixed_0[9]});
+    assign mixed_1[2] = right[2] ^ (8'h3B >> {mixed_0[6], mixed_0[7], mixed_0[2]});
+    assign mixed_1[3] = right[3] ^ (8'h0B >> {mixed_0[4], mixed_0[14], mixed_0[12]});
+    assign mixed_1[4] = right[4] ^ (8'h47 >> {mixed_0[1], mixed_0[0], mixed_0[7]});
+    assign mixed_1[5] = right[5] ^ (8'h78 >> {mixed_0[8], mixed_0[14], mixed_0[10]});
+    assign mixed_1[6] = right[6] ^ (8'hAC >> {mixed_0[11], mixed_0[5], mixed_0[2]});
+    assign mixed_1[7] = right[7] ^ (8'hE9 >> {mixed_0[3], mixed_0[1], mixed_0[6]});
+    assign mixed_1[8] = right[8] ^ (8'h70 >> {mixed_0[3], mixed_0[10], mixed_0[13]});
+    assign mixed_1[9] = right[9] ^ (8'h96 >> {mixed_0[4], mixed_0[2], mixed_0[5]});
+    assign mixed_1[10] = right[10] ^ (8'h32 >> {mixed_0[5], mixed_0[10], mixed_0[8]});
+    assign mixed_1[11] = right[11] ^ (8'hD6 >> {mixed_0[14], mixed_0[5], mixed_0[1]});
+    assign mixed_1[12] = right[12] ^ (8'h47 >> {mixed_0[0], mixed_0[11], mixed_0[3]});
+    assign mixed_1[13] = right[13] ^ (8'hDC >> {mixed_0[12], mixed_0[9], mixed_0[13]});
+    assign mixed_1[14] = right[14] ^ (8'h2D >> {mixed_0[3], mixed_0[1], mixed_0[5]});
+    wire [14:0] mixed_2;
+    assign mixed_2[0] = mixed_0[0] ^ (8'h5B >> {mixed_1[4], mixed_1[7], mixed_1[0]});
+    assign mixed_2[1] = mixed_0[1] ^ (8'hBC >> {mixed_1[11], mixed_1[1], mixed_1[4]});
+    assign mixed_2[2] = mixed_0[2] ^ (8'h52 >> {mixed_1[10], mixed_1[5], mixed_1[0]});
+    assign mixed_2[3] = mixed_0[3] ^ (8'hC6 >> {mixed_1[4], mixed_1[5], mixed_1[2]});
+    assign mixed_2[4] = mixed_0[4] ^ (8'hAE >> {mixed_1[10], mixed_1[6], mixed_1[9]});
+    assign mixed_2[5] = mixed_0[5] ^ (8'h9E >> {mixed_1[13], mixed_1[1], mixed_1[4]});
+    assign mixed_2[6] = mixed_0[6] ^ (8'h61 >> {mixed_1[3], mixed_1[7], mixed_1[4]});
+    assign mixed_2[7] = mixed_0[7] ^ (8'h92 >> {mixed_1[9], mixed_1[2], mixed_1[5]});
+    assign mixed_2[8] = mixed_0[8] ^ (8'h74 >> {mixed_1[0], mixed_1[5], mixed_1[14]});
+    assign mixed_2[9] = mixed_0[9] ^ (8'hCD >> {mixed_1[2], mixed_1[5], mixed_1[12]});
+    assign mixed_2[10] = mixed_0[10] ^ (8'h70 >> {mixed_1[5], mixed_1[4], mixed_1[9]});
+    assign mixed_2[11] = mixed_0[11] ^ (8'h1D >> {mixed_1[3], mixed_1[6], mixed_1[14]});
+    assign mixed_2[12] = mixed_0[12] ^ (8'hBC >> {mixed_1[0], mixed_1[14], mixed_1[13]});
+    assign mixed_2[13] = mixed_0[13] ^ (8'hF8 >> {mixed_1[2], mixed_1[9], mixed_1[10]});
+    assign mixed_2[14] = mixed_0[14] ^ (8'h8B >> {mixed_1[2], mixed_1[9], mixed_1[0]});
+    wire [14:0] mixed_3;
+    assign mixed_3[0] = mixed_1[0] ^ (8'h52 >> {mixed_2[7], mixed_2[9], mixed_2[3]});
+    assign mixed_3[1] = mixed_1[1] ^ (8'h4A >> {mixed_2[0], mixed_2[1], mixed_2[8]});
+    assign mixed_3[2] = mixed_1[2] ^ (8'h33 >> {mixed_2[12], mixed_2[6], mixed_2[10]});
+    assign mixed_3[3] = mixed_1[3] ^ (8'h70 >> {mixed_2[7], mixed_2[3], mixed_2[13]});
+    assign mixed_3[4] = mixed_1[4] ^ (8'h38 >> {mixed_2[6], mixed_2[7], mixed_2[0]});
+    assign mixed_3[5] = mixed_1[5] ^ (8'hA5 >> {mixed_2[6], mixed_2[7], mixed_2[3]});
+    assign mixed_3[6] = mixed_1[6] ^ (8'h3E >> {mixed_2[14], mixed_2[6], mixed_2[3]});
+    assign mixed_3[7] = mixed_1[7] ^ (8'h3B >> {mixed_2[8], mixed_2[3], mixed_2[12]});
+    assign mixed_3[8] = mixed_1[8] ^ (8'h53 >> {mixed_2[6], mixed_2[13], mixed_2[4]});
+    assign mixed_3[9] = mixed_1[9] ^ (8'h1D >> {mixed_2[0], mixed_2[5], mixed_2[9]});
+    assign mixed_3[10] = mixed_1[10] ^ (8'hA7 >> {mixed_2[9], mixed_2[6], mixed_2[10]});
+    assign mixed_3[11] = mixed_1[11] ^ (8'h63 >> {mixed_2[13], mixed_2[12], mixed_2[11]});
+    assign mixed_3[12] = mixed_1[12] ^ (8'h92 >> {mixed_2[1], mixed_2[6], mixed_2[3]});
+    assign mixed_3[13] = mixed_1[13] ^ (8'h4B >> {mixed_2[14], mixed_2[2], mixed_2[5]});
+    assign mixed_3[14] = mixed_1[14] ^ (8'hE6 >> {mixed_2[10], mixed_2[7], mixed_2[12]});
+
+    always @(posedge clk) begin
+        left <= mixed_2;
+        right <= mixed_3;
+        out <= left[0];
+    end
+endmodule
