@@ -263,16 +263,20 @@ async fn a_board_that_never_answers_holds_up_no_other() {
     let mut stuck = evaluator.evaluate(endless(Arc::default()), Placement::On(slow.to_vec()));
     assert!(futures::poll!(stuck.next()).is_pending());
     drop(outcomes);
-    let mut wanted = evaluator.submit(("wanted", vec![9]), Placement::On(vec![serial("A")])).await;
-    // What the board was given before is of the stream that was dropped.
-    let mut file = 0;
-    while file != 9 {
-        let command = farm.workers[0].command().await;
-        let id = command.evaluation();
-        file = command.frame.contents["files"].get(&id).unwrap().to_blob().unwrap()[0];
-        command.answer(|_| Ok(Value::Null));
-        farm.workers[0].read("A", &id, 7);
-    }
+    // What the board was given before is of the stream that was dropped, and may have to be
+    // answered before there is room for more.
+    let played = async {
+        let mut file = 0;
+        while file != 9 {
+            let command = farm.workers[0].command().await;
+            let id = command.evaluation();
+            file = command.frame.contents["files"].get(&id).unwrap().to_blob().unwrap()[0];
+            command.answer(|_| Ok(Value::Null));
+            farm.workers[0].read("A", &id, 7);
+        }
+    };
+    let on_a = Placement::On(vec![serial("A")]);
+    let (mut wanted, ()) = tokio::join!(evaluator.submit(("wanted", vec![9]), on_a), played);
     assert_eq!(next(&mut wanted).await.reading(), Some(&7));
 }
 
