@@ -20,6 +20,13 @@ const PULSE_DISTANCE: u64 = 4;
 /// Bytes of the digest of all memories.
 const DIGEST: usize = 16;
 
+/// About how many nanoseconds it takes to evaluate a lookup, to give a flip-flop its level, to look
+/// at a clock, and what else comes with half a cycle.
+const LOOKUP: u64 = 3;
+const FLIP_FLOP: u64 = 4;
+const CLOCK: u64 = 2;
+const HALF_CYCLE: u64 = 40;
+
 /// A circuit that is simulated edge by edge.
 #[derive(Debug, Clone)]
 pub(super) struct General {
@@ -34,7 +41,7 @@ pub(super) struct General {
     last: u8,
     cycle: u64,
     pulses: u64,
-    /// Evaluations of lookups and flip-flops so far.
+    /// See [`super::Simulator::work`].
     work: u64,
 
     latches: Vec<Latch>,
@@ -235,6 +242,7 @@ impl General {
     /// One edge of the clock and everything that follows from it.
     fn half_cycle(&mut self, level: u8) -> Result<(), Refusal> {
         self.half_cycle += 1;
+        self.work += HALF_CYCLE;
         self.races.begin();
         let kept = self.before.len();
         self.before.copy_from_slice(&self.levels[..kept]);
@@ -269,11 +277,12 @@ impl General {
     /// Evaluates all lookups.
     fn settle(&mut self) {
         settle(&self.lookups, self.first_lookup, &mut self.levels);
-        self.work += self.lookups.len() as u64;
+        self.work += LOOKUP * self.lookups.len() as u64;
     }
 
     /// The groups whose clock has its edge: those on the clock of the board, or the others.
     fn edges(&mut self, derived: bool) -> Result<Vec<usize>, Refusal> {
+        self.work += CLOCK * self.groups.len() as u64;
         let mut fired = Vec::new();
         for (number, group) in self.groups.iter_mut().enumerate() {
             if self.races.is_derived(number) == derived {
@@ -325,7 +334,7 @@ impl General {
         }
         self.other[usize::from(CLOCK_SLOT)] = UNKNOWN;
         settle(&self.lookups, self.first_lookup, &mut self.other);
-        self.work += self.lookups.len() as u64;
+        self.work += LOOKUP * self.lookups.len() as u64;
     }
 
     /// Notes what the members of a group take, from the levels as they are or as they were imagined.
@@ -359,7 +368,7 @@ impl General {
             writes.extend(rams[memory].write(levels));
         }
         let members = group.flip_flops.len() + 16 * (group.reads.len() + group.writes.len());
-        self.work += members as u64;
+        self.work += FLIP_FLOP * members as u64;
     }
 
     /// Notes what is set or reset without an edge.
@@ -374,7 +383,7 @@ impl General {
                 _ => self.pending.push((slot, either(given, self.levels[usize::from(slot)]))),
             }
         }
-        self.work += self.asynchronous.len() as u64;
+        self.work += CLOCK * self.asynchronous.len() as u64;
     }
 
     /// Gives the flip-flops and memories what was noted, and says whether any of them changed.

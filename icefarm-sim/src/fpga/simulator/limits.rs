@@ -21,15 +21,17 @@ impl Limits<'_> {
 }
 
 impl Default for Limits<'_> {
-    /// Ten thousand million: a simulation has an outcome after ten seconds, twenty at most,
+    /// Twenty thousand million: a simulation has an outcome after twenty seconds, forty at most,
     /// whatever the circuit is.
     ///
-    /// That is 208 for each of 48,000,000 cycles. A table or flip-flop of which no ring runs
+    /// That is 416 for each of 48,000,000 cycles. A table or flip-flop of which no ring runs
     /// through others needs a fraction of one, so that pipelines and counters can be as large as
-    /// the chip; 64 tables that all depend on each other need about 40; of flip-flops on derived
-    /// clocks and the tables between them each needs one or more in each half cycle.
+    /// the chip; 64 tables that all depend on each other need 30 to 60, and 300 of them about 180.
+    /// A circuit with several clocks, or with memories, needs 80, and 3 or 4 for each table and
+    /// flip-flop each time that any of them changes. What needs more is refused if it does not
+    /// repeat.
     fn default() -> Self {
-        Self { work: 10_000_000_000, cancel: None }
+        Self { work: 20_000_000_000, cancel: None }
     }
 }
 
