@@ -14,7 +14,13 @@ use std::time::Duration;
 Examples:
   icefarm control
   icefarm control --listen 127.0.0.1:8080 --db /var/lib/icefarm/farm.sqlite
-  icefarm control --listen 127.0.0.1:0        a free port; the first line on stdout names it")]
+  icefarm control --listen 127.0.0.1:0        a free port; the first line on stdout names it
+  icefarm control --config farm.toml          with what the section [control] of the file says:
+
+    [control]
+    listen = \"127.0.0.1:8080\"
+    db = \"/var/lib/icefarm/farm.sqlite\"
+    allow-host = [\"farm.lab.example\"]")]
 pub(crate) struct ControlArgs {
     /// The address to listen on; port 0 takes a free one.
     #[arg(
