@@ -2,11 +2,12 @@ use crate::states::{NoImage, Tester};
 use futures::{StreamExt, TryStreamExt};
 use icefarm_core::wire::ErrorCode;
 use icefarm_testkit::{TestBench, TestBoard, TestError, json};
+use std::error::Error;
 use std::time::Duration;
 use tokio::time::Instant;
 
 #[tokio::test(start_paused = true)]
-async fn a_state_talks_to_its_firmware() -> Result<(), TestError> {
+async fn a_state_talks_to_its_firmware() -> Result<(), Box<dyn Error + Send + Sync>> {
     let board = TestBoard::reserve::<Tester>(json!({})).await?;
     assert_eq!(board.image().as_deref(), Some("tester"));
     assert_eq!(board.command("ask", json!({"data": "Hello!"})).await?, "hello!");
