@@ -4,6 +4,7 @@
 
 mod chipdb;
 mod circuits;
+mod crash;
 mod mutants;
 mod outside;
 mod random;
@@ -24,6 +25,7 @@ const COMMANDS: &[Command] = &[
     ("circuits", "compare the circuits of examples/circuits with Verilator", circuits::run),
     ("mutants", "simulate mutants of a circuit and compare some with Verilator", mutants::run),
     ("random", "build random circuits and compare them with Verilog simulation", random::run),
+    ("crash", "kill servers and clients of a real farm, and count what is lost", crash::run),
     ("package", "pack what is published, and build and run a project of it", outside::package),
     ("guide", "follow states/README.md; with --clone as a newcomer does", outside::follow),
 ];

@@ -106,6 +106,10 @@ fn beyond_rust() -> Vec<Stage> {
             name: "the example of the protocol, in shell and Python",
             command: cargo(&["test", "--package", "icefarm-docs-check", "--", "--ignored"]),
         },
+        Stage {
+            name: "servers and clients that are killed",
+            command: cargo(&["xtask", "crash", "--rounds", "4"]),
+        },
         Stage { name: "example circuits against Verilator", command: xtask(&["circuits"]) },
         Stage {
             name: "mutants against Verilator",
