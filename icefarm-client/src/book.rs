@@ -100,8 +100,9 @@ impl Book {
     pub(crate) fn event(&mut self, serial: &Serial, event: &Event) -> Option<Change> {
         let phase = match event.event.as_str() {
             events::INITIALIZED => Phase::Ready,
+            // Where the board was reserved for what it cannot do, the server has the word for it.
             events::FAILURE => Phase::Lost(Loss::new(
-                codes::BOARD_FAILED,
+                event.fields.get("code").and_then(Value::as_str).unwrap_or(codes::BOARD_FAILED),
                 format!("board {serial} failed: {}", said(event, &["reason"])),
             )),
             events::RESERVATION_END => Phase::Lost(Loss::new(
@@ -238,6 +239,23 @@ mod tests {
         book.grant(mark, &grant(3));
         let Phase::Lost(loss) = phase(&book) else { panic!("the failure was forgotten") };
         assert_eq!(loss.reason, "board S failed: hot");
+    }
+
+    #[test]
+    fn a_failure_has_the_code_that_the_server_gives_it() {
+        for (failure, code) in [
+            (Event::new("failure"), codes::BOARD_FAILED),
+            (Event::new("failure").with("code", "bad_arguments"), "bad_arguments"),
+        ] {
+            let mut book = Book::default();
+            let mark = book.begin();
+            book.grant(mark, &grant(1));
+            let Some(Change::Lost(_, loss)) = book.event(&serial("S"), &failure.with("lease", 1))
+            else {
+                panic!("the board is lost");
+            };
+            assert_eq!(loss.code, code);
+        }
     }
 
     #[test]

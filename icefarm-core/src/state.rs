@@ -124,8 +124,8 @@ pub enum BuildError {
     /// The arguments do not fit the constructor.
     #[error(transparent)]
     Args(#[from] ArgError),
-    /// The constructor itself refused.
-    #[error("the state refused to start: {0}")]
+    /// The constructor itself refused the values of the arguments.
+    #[error("the state does not take these arguments: {0}")]
     Refused(#[source] StateError),
 }
 

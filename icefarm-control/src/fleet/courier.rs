@@ -216,7 +216,8 @@ fn failure(line: &Line, outcome: Outcome) -> Option<Command> {
         && is_final(error.code)
     {
         let reason = format!("worker {worker} refused the reservation: {}", error.message);
-        return Some(Command::LeaseFailed { serial, lease: lease.id, reason });
+        let code = is_for_the_holder(error.code).then_some(error.code);
+        return Some(Command::LeaseFailed { serial, lease: lease.id, reason, code });
     }
     let what = match call {
         Call::Reserve(lease) => format!("reserve it under lease {}", lease.id),
@@ -243,4 +244,9 @@ fn is_final(code: ErrorCode) -> bool {
             | ErrorCode::StaleLease
             | ErrorCode::NotAvailable
     )
+}
+
+/// Whether the holder can do something about it, by asking for something else.
+fn is_for_the_holder(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::BadArguments | ErrorCode::UnknownKind)
 }

@@ -1,6 +1,7 @@
 //! What a decision changes, and why leases end.
 
 use super::{Answered, Board, Lease, Worker};
+use icefarm_core::wire::ErrorCode;
 use icefarm_core::{ClientName, LeaseId, RequestId, Serial, Timestamp, WorkerName};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -139,8 +140,13 @@ pub enum EndReason {
     Expired,
     /// An operator ended it.
     Revoked,
-    /// The worker could not go on with it; the text says why.
-    Failed(String),
+    /// The worker could not go on with it.
+    Failed {
+        /// Why, for people.
+        reason: String,
+        /// The same for programs, if the worker would not have taken the lease at all.
+        code: Option<ErrorCode>,
+    },
     /// The worker has not answered for too long.
     WorkerLost,
     /// The board was unplugged, or did not come back after its worker's restart.
@@ -159,11 +165,20 @@ impl EndReason {
             Self::Ended => "ended",
             Self::Expired => "expired",
             Self::Revoked => "revoked",
-            Self::Failed(_) => "failed",
+            Self::Failed { .. } => "failed",
             Self::WorkerLost => "worker_lost",
             Self::BoardGone => "board_gone",
             Self::BoardDeleted => "board_deleted",
             Self::Superseded => "superseded",
+        }
+    }
+
+    /// A word for the cause of a failure that programs can rely on, if there is one.
+    #[must_use]
+    pub fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::Failed { code, .. } => *code,
+            _ => None,
         }
     }
 
@@ -181,7 +196,7 @@ impl fmt::Display for EndReason {
             Self::Ended => "its holder ended it",
             Self::Expired => "its time ran out and it was not extended",
             Self::Revoked => "an operator ended it",
-            Self::Failed(reason) => reason,
+            Self::Failed { reason, .. } => reason,
             Self::WorkerLost => "the board's worker has not answered for too long",
             Self::BoardGone => "the board is not plugged to its worker any more",
             Self::BoardDeleted => "an operator deleted the board",

@@ -44,7 +44,11 @@ impl<'a> Draft<'a> {
         let Some(lease) = self.farm.leases.get(serial).map(Arc::clone) else { return };
         let mut contents = Vec::new();
         if reason.is_failure() {
-            contents.push(Event::new(events::FAILURE).with("reason", reason.to_string()));
+            let failure = Event::new(events::FAILURE).with("reason", reason.to_string());
+            contents.push(match reason.code() {
+                Some(code) => failure.with("code", code.as_str()),
+                None => failure,
+            });
         }
         let end = Event::new(events::RESERVATION_END)
             .with("reason", reason.word())

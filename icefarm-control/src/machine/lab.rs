@@ -54,7 +54,7 @@ pub(crate) fn serving(serial: &str, lease: u64, rev: u64) -> BoardReport {
 }
 
 pub(crate) fn failed(serial: &str, lease: u64, rev: u64) -> BoardReport {
-    let ended = EndedLease { lease: LeaseId(lease), reason: "no clock".into() };
+    let ended = EndedLease { lease: LeaseId(lease), reason: "no clock".into(), code: None };
     let status = BoardStatus::AwaitFlashDefault;
     BoardReport { status, ended: Some(ended), ..free(serial, lease, rev) }
 }

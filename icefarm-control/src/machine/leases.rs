@@ -2,6 +2,7 @@
 
 use super::draft::Draft;
 use super::{Answer, EndReason, Farm, Lease, Refusal};
+use icefarm_core::wire::ErrorCode;
 use icefarm_core::{ClientName, InstanceId, LeaseId, Serial, Timestamp};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -100,9 +101,10 @@ pub(super) fn fail(
     reason: String,
 ) -> Result<Answer, Refusal> {
     if draft.farm().leases.get(serial).is_some_and(|present| present.id == lease) {
-        draft.end_lease(serial, EndReason::Failed(reason));
+        draft.end_lease(serial, EndReason::Failed { reason, code });
     }
     Ok(Answer::Done)
+    code: Option<ErrorCode>,
 }
 
 /// When leases may expire at all.

@@ -40,7 +40,9 @@ pub use farm::{Answered, Board, Contact, Farm, Given, Lease, Obstacle, Secret, W
 pub use refusal::Refusal;
 
 use draft::Draft;
-use icefarm_core::wire::{BoardReport, Event, Registration, ReservationAnswer, ReserveRequest};
+use icefarm_core::wire::{
+    BoardReport, ErrorCode, Event, Registration, ReservationAnswer, ReserveRequest,
+};
 use icefarm_core::{
     ClientName, Incarnation, InstanceId, LeaseId, ReservationId, Serial, Timestamp, WorkerName,
 };
@@ -163,6 +165,13 @@ pub enum Command {
         lease: LeaseId,
         /// Why, for people.
         reason: String,
+        /// The same for programs, if the holder can do something about it.
+        code: Option<ErrorCode>,
+    },
+    /// An operator wants a board deleted: its lease ends, before its worker is asked.
+    RecallBoard {
+        /// The board.
+        serial: Serial,
     },
     /// A worker has taken a board out of its books.
     DeleteBoard {
@@ -257,8 +266,8 @@ pub fn decide(farm: &Farm, command: Command, now: Timestamp) -> Result<Decision,
         }
         Command::Renew { client, instance } => leases::renew(&mut draft, &client, &instance),
         Command::Revoke { serials, lease } => leases::revoke(&mut draft, &serials, lease),
-        Command::LeaseFailed { serial, lease, reason } => {
-            leases::fail(&mut draft, &serial, lease, reason)
+        Command::LeaseFailed { serial, lease, reason, code } => {
+            leases::fail(&mut draft, &serial, lease, reason, code)
         }
         Command::DeleteBoard { serial } => workers::delete_board(&mut draft, &serial),
         Command::ForgetWorker { worker } => workers::forget(&mut draft, &worker),

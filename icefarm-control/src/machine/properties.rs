@@ -49,7 +49,11 @@ fn report() -> impl Strategy<Value = BoardReport> {
                 client: "ann".parse().unwrap(),
                 phase: LeasePhase::Ready,
             }),
-            ended: ended.map(|ended| EndedLease { lease: LeaseId(ended), reason: "broke".into() }),
+            ended: ended.map(|ended| EndedLease {
+                lease: LeaseId(ended),
+                reason: "broke".into(),
+                code: None,
+            }),
         },
     )
 }
@@ -129,6 +133,7 @@ fn command() -> impl Strategy<Value = Command> {
             serial: serial(name),
             lease: LeaseId(lease),
             reason: "failed".into(),
+            code: None,
         }),
         1 => serials().prop_map(|serials| Command::Revoke { serials, lease: None }),
         1 => name(&WORKERS).prop_map(|name| Command::ForgetWorker { worker: name.parse().unwrap() }),

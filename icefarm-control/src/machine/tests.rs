@@ -381,9 +381,13 @@ fn a_lease_that_fails_on_its_worker_ends_with_the_reason() {
         serial: serial("A"),
         lease: icefarm_core::LeaseId(lease),
         reason: "stale".into(),
+        code: Some(ErrorCode::BadArguments),
     };
     assert!(lab.run(fail(1)).changes.is_empty());
-    assert_eq!(reasons(&lab.run(fail(2))), [EndReason::Failed("stale".into())]);
+    let decision = lab.run(fail(2));
+    let (reason, code) = ("stale".into(), Some(ErrorCode::BadArguments));
+    assert_eq!(reasons(&decision), [EndReason::Failed { reason, code }]);
+    assert_eq!(events(&decision)[0].fields["code"], Value::from("bad_arguments"));
 }
 
 #[test]

@@ -283,7 +283,8 @@ fn take(draft: &mut Draft<'_>, worker: &WorkerName, report: BoardReport) -> bool
     if let Some(lease) = draft.farm().leases.get(&serial).map(|lease| lease.id) {
         match ended {
             Some(ended) if ended.lease == lease => {
-                draft.end_lease(&serial, EndReason::Failed(ended.reason));
+                let (reason, code) = (ended.reason, ended.code);
+                draft.end_lease(&serial, EndReason::Failed { reason, code });
             }
             _ if token > lease => draft.end_lease(&serial, EndReason::Superseded),
             _ => {}

@@ -193,7 +193,8 @@ impl FakeWorker {
     pub(crate) fn give_up(&self, serial: &str, reason: &str) {
         let report = self.shared.change(serial, |report| {
             if let Some(lease) = report.lease.take() {
-                report.ended = Some(EndedLease { lease: lease.lease, reason: reason.to_owned() });
+                report.ended =
+                    Some(EndedLease { lease: lease.lease, reason: reason.to_owned(), code: None });
                 report.status = BoardStatus::Available;
             }
         });

@@ -1,6 +1,6 @@
 //! Between the control server and the workers.
 
-use super::BoardStatus;
+use super::{BoardStatus, ErrorCode};
 use crate::{
     ClientName, Incarnation, Kind, KindInfo, LeaseId, Object, PluginInfo, Serial, WorkerName,
 };
@@ -187,4 +187,8 @@ pub struct EndedLease {
     pub lease: LeaseId,
     /// Why it could not go on.
     pub reason: String,
+    /// The same for programs, where the worker would have refused the reservation had it known:
+    /// `bad_arguments` if the state does not take the values of `args`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<ErrorCode>,
 }

@@ -3,8 +3,8 @@
 use super::Actor;
 use super::handle::Request;
 use crate::lease::{QueueLimits, Taken, Urgent};
+use icefarm_core::BuildError;
 use icefarm_core::wire::{ErrorCode, ErrorDetail, Event, ReserveBoard, ServerFrame, events};
-use icefarm_core::{BuildError, ClientName, LeaseId};
 use tokio::time::Instant;
 
 impl Actor {
@@ -107,7 +107,12 @@ impl Actor {
 
     /// The lease that is served, or waits, cannot go on: its client and control are told why.
     pub(super) fn fail(&mut self, reason: &str) {
-        let Some(failed) = self.tenancy.fail(reason) else { return };
+        self.fail_as(None, reason);
+    }
+
+    /// The same, with the cause in a word for programs.
+    pub(super) fn fail_as(&mut self, code: Option<ErrorCode>, reason: &str) {
+        let Some(failed) = self.tenancy.fail(reason, code) else { return };
         tracing::warn!(serial = %self.serial, client = %failed.client, "lease failed: {reason}");
         if let Some(answer) = failed.answer {
             let _ = answer.send(Err(ErrorDetail::new(ErrorCode::NotAvailable, reason)));
@@ -116,15 +121,16 @@ impl Actor {
             // Nothing comes after the failure.
             fence.mute();
         }
-        self.tell_failure(&failed.client, failed.lease, reason);
-        self.tell_tenancy();
-    }
-
-    /// The lease is named: a client that hears this late may hold a later one.
-    fn tell_failure(&self, client: &ClientName, lease: LeaseId, reason: &str) {
-        let event = Event::new(events::FAILURE).with("reason", reason).with("lease", lease.0);
+        // The lease is named: a client that hears this late may hold a later one.
+        let event =
+            Event::new(events::FAILURE).with("reason", reason).with("lease", failed.lease.0);
+        let event = match code {
+            Some(code) => event.with("code", code.as_str()),
+            None => event,
+        };
         let frame = ServerFrame::new(self.serial.as_str(), vec![event]);
-        self.shared.events.publish(client, frame);
+        self.shared.events.publish(&failed.client, frame);
+        self.tell_tenancy();
     }
 
     pub(super) fn tell_tenancy(&self) {

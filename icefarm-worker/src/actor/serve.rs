@@ -153,9 +153,11 @@ impl Actor {
                 return;
             }
             Note::Unbuilt(error) => {
-                let reason = error.message.clone();
+                let (code, reason) = (error.code, error.message.clone());
                 self.answer(Err(error));
-                return self.fail(&reason);
+                // A constructor that panics says nothing about the arguments.
+                return self
+                    .fail_as(Some(code).filter(|code| *code != ErrorCode::Internal), &reason);
             }
             Note::Failed(reason) => return self.fail(&reason),
             Note::Starting => LeasePhase::Initializing,

@@ -121,6 +121,6 @@ mod tests {
         let error = BoardError::from(std::io::Error::other("no such endpoint"));
         assert_eq!(explain(&error), "talking to the board failed: no such endpoint");
         let error = icefarm_core::BuildError::Refused("no thanks".into());
-        assert_eq!(explain(&error), "the state refused to start: no thanks");
+        assert_eq!(explain(&error), "the state does not take these arguments: no thanks");
     }
 }

@@ -242,7 +242,7 @@ fn too_long(limit: Duration) -> String {
 fn detail_of(error: &BuildError) -> ErrorDetail {
     let code = match error {
         BuildError::UnknownKind { .. } => ErrorCode::UnknownKind,
-        BuildError::Args(_) => ErrorCode::BadArguments,
+        BuildError::Args(_) | BuildError::Refused(_) => ErrorCode::BadArguments,
         _ => ErrorCode::Internal,
     };
     ErrorDetail::new(code, explain(error))

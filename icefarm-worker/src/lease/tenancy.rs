@@ -166,11 +166,11 @@ impl Tenancy {
     }
 
     /// The present lease, or the one that waits, cannot go on. Returns whom to tell, once.
-    pub(crate) fn fail(&mut self, reason: &str) -> Option<Failed> {
+    pub(crate) fn fail(&mut self, reason: &str, code: Option<ErrorCode>) -> Option<Failed> {
         let tenant = self.living_mut()?;
         tenant.over = Some(Over::Failed(reason.to_owned()));
         let (lease, client) = (tenant.terms.lease, tenant.terms.client.clone());
-        self.ended = Some(EndedLease { lease, reason: reason.to_owned() });
+        self.ended = Some(EndedLease { lease, reason: reason.to_owned(), code });
         let (present, answer) = match self.next.take() {
             Some(waited) => (false, waited.answer),
             None => (true, self.present.as_mut().and_then(|tenant| tenant.answer.take())),
@@ -317,10 +317,10 @@ mod tests {
         let mut tenancy = Tenancy::default();
         take(&mut tenancy, 3).unwrap();
         tenancy.enter();
-        assert!(tenancy.fail("broke").is_some_and(|failed| failed.present));
-        assert!(tenancy.fail("again").is_none(), "it fails once");
+        assert!(tenancy.fail("broke", None).is_some_and(|failed| failed.present));
+        assert!(tenancy.fail("again", None).is_none(), "it fails once");
         tenancy.vacate();
-        let ended = EndedLease { lease: LeaseId(3), reason: "broke".to_owned() };
+        let ended = EndedLease { lease: LeaseId(3), reason: "broke".to_owned(), code: None };
         assert_eq!(tenancy.report(), (None, Some(ended)));
         let stale = tenancy.reserve(terms(3, 1), Instant::now(), LIMITS).unwrap_err();
         assert_eq!(stale.message, "lease 3 is over here; the latest is 3: broke");
@@ -389,7 +389,7 @@ mod tests {
                         prop_assert!(!serves(&tenancy, lease));
                     }
                     Step::Fail => {
-                        tenancy.fail("x");
+                        tenancy.fail("x", None);
                     }
                     // As the supervisor does it: one state after the other.
                     Step::Enter if tenancy.present.is_none() => {

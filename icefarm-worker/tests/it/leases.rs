@@ -52,6 +52,21 @@ async fn what_cannot_be_served_is_refused_before_anything_happens() {
     assert_eq!(report.token, LeaseId(1));
     farm.until_status(&board, Available).await;
 
+    // The value is of the right type, and still not what the state takes.
+    let mut client = farm.connect("me").await;
+    let error = farm.reserve(&board, 2, "me", "example state", json!({"message": "never"})).await;
+    let error = error.unwrap_err();
+    assert_eq!(error.code(), Some(ErrorCode::BadArguments));
+    let reason = "the state does not take these arguments: `message` must not be `never`";
+    assert!(error.to_string().contains(reason), "{error}");
+    let ended = farm.until(&board, |report| report.token == LeaseId(2) && report.ended.is_some());
+    assert_eq!(ended.await.ended.unwrap().code, Some(ErrorCode::BadArguments));
+    let first = client.event(&board, "failure").await;
+    assert_eq!((&first["lease"], &first["code"]), (&json!(1), &json!("bad_arguments")));
+    let failure = client.event(&board, "failure").await;
+    assert_eq!((&failure["reason"], &failure["code"]), (&json!(reason), &json!("bad_arguments")));
+    farm.until_status(&board, Available).await;
+
     let stranger = FakeBoard::new("B2");
     let error = farm.reserve(&stranger, 1, "me", "mischief", json!({})).await.unwrap_err();
     assert_eq!(error.code(), Some(ErrorCode::UnknownSerial));

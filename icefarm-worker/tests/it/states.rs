@@ -17,8 +17,11 @@ pub(crate) struct ExampleState {
 
 #[reservable("example state", "message")]
 impl ExampleState {
-    fn new(device: Device, message: String) -> Self {
-        Self { device, message }
+    fn new(device: Device, message: String) -> Result<Self, String> {
+        if message == "never" {
+            return Err("`message` must not be `never`".to_owned());
+        }
+        Ok(Self { device, message })
     }
 
     #[register("getdata", "data")]

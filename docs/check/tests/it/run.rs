@@ -180,6 +180,13 @@ async fn makes_mistakes(control: &Server, bench: &Server) {
     let (_, devices) = control.ask("GET", "/devices", None).await;
     let serial = devices[0].as_str().unwrap();
     let held = reserve(json!({"request": "r1"}));
+    // A value that is of the right type and still none that the state takes.
+    let mut events = control.socket("client_id=eve&v=1&sub=e").await;
+    let never = reserve(json!({"args": {"flush_interval_seconds": 0}}));
+    assert_eq!(control.ask("POST", "/reserve", never).await.0, 200);
+    events.find("failure", |failure| failure["code"] == "bad_arguments").await;
+    events.close().await;
+    control.available(3).await;
     assert_eq!(control.ask("POST", "/reserve", held).await.0, 200);
     let reused = reserve(json!({"request": "r1", "amount": 2}));
     assert_eq!(control.refused("POST", "/reserve", reused).await, "conflict");
