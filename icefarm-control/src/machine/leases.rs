@@ -79,6 +79,11 @@ pub(super) fn revoke(
     Ok(Answer::Serials(ended))
 }
 
+pub(super) fn recall(draft: &mut Draft<'_>, serial: &Serial) -> Result<Answer, Refusal> {
+    draft.end_lease(serial, EndReason::BoardDeleted);
+    Ok(Answer::Done)
+}
+
 /// The socket of a process is alive. To be told so often costs nothing: a lease is written again
 /// only when a third of its time has passed.
 pub(super) fn renew(
@@ -99,12 +104,12 @@ pub(super) fn fail(
     serial: &Serial,
     lease: LeaseId,
     reason: String,
+    code: Option<ErrorCode>,
 ) -> Result<Answer, Refusal> {
     if draft.farm().leases.get(serial).is_some_and(|present| present.id == lease) {
         draft.end_lease(serial, EndReason::Failed { reason, code });
     }
     Ok(Answer::Done)
-    code: Option<ErrorCode>,
 }
 
 /// When leases may expire at all.

@@ -269,6 +269,7 @@ pub fn decide(farm: &Farm, command: Command, now: Timestamp) -> Result<Decision,
         Command::LeaseFailed { serial, lease, reason, code } => {
             leases::fail(&mut draft, &serial, lease, reason, code)
         }
+        Command::RecallBoard { serial } => leases::recall(&mut draft, &serial),
         Command::DeleteBoard { serial } => workers::delete_board(&mut draft, &serial),
         Command::ForgetWorker { worker } => workers::forget(&mut draft, &worker),
         Command::Wake => {

@@ -137,6 +137,7 @@ fn command() -> impl Strategy<Value = Command> {
         }),
         1 => serials().prop_map(|serials| Command::Revoke { serials, lease: None }),
         1 => name(&WORKERS).prop_map(|name| Command::ForgetWorker { worker: name.parse().unwrap() }),
+        1 => name(&SERIALS).prop_map(|name| Command::RecallBoard { serial: serial(name) }),
         1 => name(&SERIALS).prop_map(|name| Command::DeleteBoard { serial: serial(name) }),
         1 => Just(Command::Wake),
         3 => Just(Command::Tick),

@@ -60,6 +60,9 @@ pub(super) async fn reboot(context: &Context, serial: &Serial) -> Result<bool, A
     Ok(true)
 }
 
+    // First the lease, so that its holder is told the cause: the worker may report that it cannot
+    // go on with it before it answers.
+    context.submit(Command::RecallBoard { serial: serial.clone() }).await?;
 /// Takes a board out of the books of its worker and of control. If it is plugged, the worker finds
 /// it anew. A board whose worker is gone is forgotten by control alone, and `false` says so.
 pub(super) async fn delete(context: &Context, serial: &Serial) -> Result<bool, ApiError> {

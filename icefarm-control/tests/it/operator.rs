@@ -50,6 +50,23 @@ async fn reboot_and_delete_go_to_the_worker() {
 }
 
 #[tokio::test]
+async fn whoever_holds_a_deleted_board_is_told_that_it_was_deleted() {
+    // Both ways, however fast the worker reports that it cannot go on.
+    for path in ["/delete", "/v1/boards/A/delete"] {
+        let farm = Farm::on_tcp().await;
+        let worker = FakeWorker::join(&farm, "w", &["A"]).await;
+        let mut socket = farm.socket("ann", "s", None).await;
+        farm.post("/reserve", wish("ann", 1)).await.unwrap();
+        until(async || worker.serving("A").is_some()).await;
+        farm.post(path, json!({"serials": ["A"]})).await.unwrap();
+        let end = next(&mut socket, "reservation end").await;
+        assert_eq!(end.fields["reason"].as_str(), Some("board_deleted"), "{path}");
+        assert_eq!(end.fields["message"].as_str(), Some("an operator deleted the board"));
+        assert!(farm.boards().await.is_empty());
+    }
+}
+
+#[tokio::test]
 async fn boards_of_a_worker_that_is_gone_can_be_forgotten() {
     let farm = Farm::on_tcp().await;
     let worker = FakeWorker::join(&farm, "w", &["A", "B", "C"]).await;

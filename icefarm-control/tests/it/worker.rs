@@ -6,7 +6,7 @@ use icefarm_core::wire::{
     BoardReport, BoardStatus, BoardsReport, EndedLease, ErrorCode, ErrorDetail, HeartbeatAnswer,
     LeasePhase, LeaseReport, PROTOCOL, Registration, RegistrationAnswer,
 };
-use icefarm_core::{ArgSpec, KindInfo, LeaseId, Object, Serial};
+use icefarm_core::{ArgSpec, ArgType, KindInfo, LeaseId, Object, Serial};
 use icefarm_net::{
     ApiError, BodyLimits, Endpoint, HttpClient, Listener, RequestOptions, ServeOptions, answer,
     object, recover, serve,
@@ -112,7 +112,7 @@ impl FakeWorker {
             kind: "pulse count".parse().unwrap(),
             crate_name: "a-crate".into(),
             crate_version: "0.1.0".into(),
-            args: vec![ArgSpec::new("window", true)],
+            args: vec![ArgSpec::new("window", true).taking(ArgType::Number)],
         };
         Registration {
             name: self.shared.name.parse().unwrap(),
@@ -235,6 +235,9 @@ impl Shared {
             return Err(ErrorDetail::new(ErrorCode::Unauthorized, "who are you?"));
         }
         let body = serde_json::to_value(body.unwrap_or_default()).unwrap();
+        if path == "delete" {
+            self.give_up_what_is_served(body["serial"].as_str().unwrap()).await;
+        }
         if path != "heartbeat" {
             let lease = body["lease"].as_u64().map_or(String::new(), |lease| format!(" {lease}"));
             let serial = body["serial"].as_str().unwrap();
@@ -295,6 +298,20 @@ impl Shared {
         Ok(())
     }
 
+    /// As workers do with a board that is to be deleted, as fast as that can be.
+    async fn give_up_what_is_served(self: &Arc<Self>, serial: &str) {
+        if !self.state.lock().unwrap().boards.contains_key(serial) || !self.serving(serial) {
+            return;
+        }
+        let report = self.change(serial, |report| {
+            if let Some(lease) = report.lease.take() {
+                let reason = "the worker deletes it".to_owned();
+                report.ended = Some(EndedLease { lease: lease.lease, reason, code: None });
+            }
+        });
+        self.send(report.into_iter().collect(), Vec::new()).await;
+    }
+
     fn serving(&self, serial: &str) -> bool {
         self.state.lock().unwrap().boards[serial].lease.is_some()
     }
@@ -309,23 +326,21 @@ impl Shared {
 
     /// Reports to control, unless the test wants heartbeats to do it.
     fn tell(self: &Arc<Self>, boards: Vec<BoardReport>, gone: Vec<Serial>) {
-        let (incarnation, quiet) = {
-            let state = self.state.lock().unwrap();
-            (state.incarnation.clone(), state.quiet)
-        };
+        let quiet = self.state.lock().unwrap().quiet;
         if quiet || (boards.is_empty() && gone.is_empty()) {
             return;
         }
         let shared = self.clone();
-        tokio::spawn(async move {
-            let options = RequestOptions::default().bearer(format!("secret-{incarnation}"));
-            let (worker, incarnation) = (shared.name.parse().unwrap(), incarnation.into());
-            let report = BoardsReport { worker, incarnation, boards, gone };
-            // Control may be away; the next heartbeat says it again.
-            let _ = shared
-                .http
-                .post_json::<Value>(&shared.control, "/worker/boards", &report, &options)
-                .await;
-        });
+        tokio::spawn(async move { shared.send(boards, gone).await });
+    }
+
+    async fn send(&self, boards: Vec<BoardReport>, gone: Vec<Serial>) {
+        let incarnation = self.state.lock().unwrap().incarnation.clone();
+        let options = RequestOptions::default().bearer(format!("secret-{incarnation}"));
+        let (worker, incarnation) = (self.name.parse().unwrap(), incarnation.into());
+        let report = BoardsReport { worker, incarnation, boards, gone };
+        // Control may be away; the next heartbeat says it again.
+        let _ =
+            self.http.post_json::<Value>(&self.control, "/worker/boards", &report, &options).await;
     }
 }
