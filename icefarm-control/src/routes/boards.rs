@@ -24,16 +24,11 @@ pub(super) fn routes(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
     reboot.or(delete).unify().boxed()
 }
 
-/// Does something with several boards at the same time, and answers with those that were reached.
+/// Does something with several boards at the same time, and answers with those for which it was
+/// done. As with `/end` and `/extend`, a board that is not there any more keeps it from no other.
 async fn each(context: &Context, args: Option<Args>, deed: Deed) -> Result<Vec<Serial>, ApiError> {
     let serials = read(args, Serials::read)?.serials;
     permit(context, deed)?;
-    let farm = context.ledger.farm();
-    if let Some(serial) = serials.iter().find(|serial| !farm.boards.contains_key(*serial)) {
-        let ApiError(mut error) = details::unknown(serial);
-        error.message.push_str("; nothing was done");
-        return Err(error.into());
-    }
     let mut seen = BTreeSet::new();
     let wanted: Vec<Serial> =
         serials.into_iter().filter(|serial| seen.insert(serial.clone())).collect();
@@ -53,26 +48,32 @@ async fn each(context: &Context, args: Option<Args>, deed: Deed) -> Result<Vec<S
 
 /// Has a board rebooted by its worker.
 pub(super) async fn reboot(context: &Context, serial: &Serial) -> Result<bool, ApiError> {
-    let farm = context.ledger.farm();
+    let farm = known(context, serial)?;
     ask(context, &farm, "/reboot", serial).await?;
     // It is done, written down or not; what the writing failed of stands in the log.
     let _ = context.ledger.note(of_reboot(&farm, serial)).await;
     Ok(true)
 }
 
-    // First the lease, so that its holder is told the cause: the worker may report that it cannot
-    // go on with it before it answers.
-    context.submit(Command::RecallBoard { serial: serial.clone() }).await?;
 /// Takes a board out of the books of its worker and of control. If it is plugged, the worker finds
 /// it anew. A board whose worker is gone is forgotten by control alone, and `false` says so.
 pub(super) async fn delete(context: &Context, serial: &Serial) -> Result<bool, ApiError> {
-    let farm = context.ledger.farm();
+    let farm = known(context, serial)?;
     let is_there = is_there(&farm, serial);
+    // First the lease, so that its holder is told the cause: the worker may report that it cannot
+    // go on with it before it answers.
+    context.submit(Command::RecallBoard { serial: serial.clone() }).await?;
     if is_there {
         ask(context, &farm, "/delete", serial).await?;
     }
     context.submit(Command::DeleteBoard { serial: serial.clone() }).await?;
     Ok(is_there)
+}
+
+/// The farm, if it has the board.
+fn known(context: &Context, serial: &Serial) -> Result<Arc<Farm>, ApiError> {
+    let farm = context.ledger.farm();
+    if farm.boards.contains_key(serial) { Ok(farm) } else { Err(details::unknown(serial)) }
 }
 
 /// Whether the board's worker can be asked about it.

@@ -1,6 +1,6 @@
 //! What clients ask for, in all its shapes.
 
-use crate::farm::{Farm, wish};
+use crate::farm::{Farm, until, wish};
 use crate::http::{JSON, send};
 use crate::worker::FakeWorker;
 use icefarm_core::wire::ErrorCode;
@@ -117,10 +117,6 @@ async fn errors_say_what_is_wrong_and_change_nothing() {
     assert_eq!((error.code, error.message.contains("`X`")), (ErrorCode::UnknownSerial, true));
     let missing = farm.post("/reserveserials", wish("ann", 1)).await.unwrap_err();
     assert!(missing.message.contains("`serials` is missing"), "{missing}");
-    for path in ["/reboot", "/delete"] {
-        let error = farm.post(path, json!({"serials": ["A", "X"]})).await.unwrap_err();
-        assert_eq!(error.code, ErrorCode::UnknownSerial);
-    }
     assert_eq!(farm.available().await, 1);
     // Keys that nobody knows are ignored outside of `args`.
     let mut odd = wish("ann", 1);
@@ -131,6 +127,26 @@ async fn errors_say_what_is_wrong_and_change_nothing() {
 }
 
 #[tokio::test]
+#[tokio::test]
+async fn what_is_done_to_boards_is_done_to_those_that_are_there() {
+    let farm = Farm::on_tcp().await;
+    let worker = FakeWorker::join(&farm, "w", &["A", "B"]).await;
+    farm.post("/reserveserials", json!({"serials": ["A"], "name": "ann", "kind": "pulse count"}))
+        .await
+        .unwrap();
+    until(async || worker.serving("A").is_some()).await;
+    worker.take_calls();
+    // `X` is no board, and `B` is not the client's: the answer lists the others.
+    let some = json!({"serials": ["X", "A", "B", "A"], "name": "ann"});
+    assert_eq!(farm.post("/extend", some.clone()).await.unwrap(), json!(["A"]));
+    assert_eq!(farm.post("/reboot", some.clone()).await.unwrap(), json!(["A", "B"]));
+    assert_eq!(farm.post("/end", some.clone()).await.unwrap(), json!(["A"]));
+    assert_eq!(farm.post("/delete", some.clone()).await.unwrap(), json!(["A", "B"]));
+    for path in ["/extend", "/reboot", "/end", "/delete"] {
+        assert_eq!(farm.post(path, some.clone()).await.unwrap(), json!([]), "{path}");
+    }
+}
+
 async fn requests_that_mean_nothing_change_nothing() {
     let farm = Farm::on_tcp().await;
     let _worker = FakeWorker::join(&farm, "w", &["A"]).await;

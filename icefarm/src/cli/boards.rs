@@ -107,11 +107,15 @@ async fn ask(control: &Control, name: String, named: Named<'_>) -> Result<(), Fa
     };
     let nothing = if is_all { format!("Nothing is reserved by `{name}`.") } else { String::new() };
     tell(&done, json, &nothing);
-    let is_done = |serial: &&String| done.iter().any(|other| other.as_str() == *serial);
-    match serials.iter().find(|serial| !is_done(serial)) {
+    match left_out(serials, &done) {
         Some(serial) => Err(Fault::NotHeld { serial: serial.clone(), name }),
         None => Ok(()),
     }
+}
+
+/// The first board for which it was not done.
+fn left_out<'a>(wanted: &'a [String], done: &[Serial]) -> Option<&'a String> {
+    wanted.iter().find(|serial| !done.iter().any(|other| other.as_str() == **serial))
 }
 
 pub(crate) fn end(args: EndArgs) -> ExitCode {
@@ -145,7 +149,10 @@ pub(crate) fn reboot(args: RebootArgs) -> ExitCode {
         let control = Control::of(&args.client)?;
         let reached: Vec<Serial> =
             control.post("/reboot", &json!({"serials": args.serials})).await?;
-        tell(&reached, args.output.json, "No board was reached.");
-        Ok(())
+        tell(&reached, args.output.json, "");
+        match left_out(&args.serials, &reached) {
+            Some(serial) => Err(Fault::NotRebooted { serial: serial.clone() }),
+            None => Ok(()),
+        }
     })
 }

@@ -29,6 +29,11 @@ pub(crate) enum Fault {
     Serve(#[from] serve::ServeError),
     #[error("board `{serial}` is not reserved by `{name}`; `icefarm devices` shows who holds it")]
     NotHeld { serial: String, name: String },
+    #[error(
+        "board `{serial}` was not rebooted: nobody holds it, its worker does not answer, or no \
+         worker has it; `icefarm board {serial}` says which"
+    )]
+    NotRebooted { serial: String },
     #[error("the runtime cannot be started: {0}")]
     Runtime(#[source] std::io::Error),
     /// Whoever read stdout has seen enough.

@@ -1,6 +1,6 @@
 //! The small commands, and what they say when something is wrong.
 
-use crate::farm::{Farm, Server, run, stderr, stdout};
+use crate::farm::{Farm, Server, run, stderr, stdout, wait_for};
 
 #[test]
 fn boards_are_reserved_rebooted_and_ended_by_hand() {
@@ -14,7 +14,13 @@ fn boards_are_reserved_rebooted_and_ended_by_hand() {
     assert_eq!(too_many.status.code(), Some(1));
     assert!(stderr(&too_many).contains("1"), "{}", stderr(&too_many));
 
-    assert!(run(&["reboot", &serial, "--name", "alice", "--control", url]).status.success());
+    let board = || stdout(&run(&["board", &serial, "--json", "--control", url]));
+    wait_for("the board", || board().contains("\"phase\":\"ready\"").then_some(()));
+    let rebooted = run(&["reboot", &serial, "--name", "alice", "--control", url]);
+    assert!(rebooted.status.success(), "{}", stderr(&rebooted));
+    let not_all = run(&["reboot", &serial, "NOBODY", "--name", "alice", "--control", url]);
+    assert_eq!((not_all.status.code(), stdout(&not_all).trim()), (Some(1), serial.as_str()));
+    assert!(stderr(&not_all).contains("`NOBODY` was not rebooted"), "{}", stderr(&not_all));
     let ended = run(&["end", "--all", "--name", "alice", "--control", url]);
     assert_eq!(stdout(&ended).trim(), serial);
     let again = run(&["end", &serial, "--name", "alice", "--control", url]);
