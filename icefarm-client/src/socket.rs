@@ -69,8 +69,8 @@ impl Socket {
         position: Option<Position>,
     ) -> Result<(Self, Hello), OpenError> {
         let endpoint: Endpoint = setup.url.parse()?;
-        let sub = SubscriberId::new(setup.instance.as_str()).ok_or_else(|| OpenError {
-            reason: "the instance is not fit for a subscriber's name".to_owned(),
+        let sub = SubscriberId::new(setup.instance.as_str()).map_err(|error| OpenError {
+            reason: error.to_string(),
             refused: true,
             source: None,
         })?;

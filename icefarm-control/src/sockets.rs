@@ -7,7 +7,7 @@ use futures::stream::{self, BoxStream, StreamExt as _};
 use icefarm_core::wire::{
     ClientFrame, ErrorCode, ErrorDetail, Event, META_SERIAL, Position, ServerFrame,
 };
-use icefarm_core::{ClientName, Epoch, InstanceId};
+use icefarm_core::{ClientName, Epoch};
 use icefarm_net::{Answer, Caller, Hub, Journal, SocketService, Trimmed};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -88,7 +88,7 @@ impl Sockets {
     /// A process names itself alike at its sockets, `sub`, and in its reservations, `instance`.
     fn renew(&self, caller: &Caller) {
         let Some(sub) = &caller.sub else { return };
-        let (client, instance) = (caller.client.clone(), InstanceId::from(sub.as_str()));
+        let (client, instance) = (caller.client.clone(), sub.instance().clone());
         let farm = self.ledger.farm();
         let now = self.ledger.now();
         let is_due = farm.leases.values().any(|lease| {

@@ -33,6 +33,13 @@ pub enum NameError {
         /// What the text should have named.
         what: &'static str,
     },
+    /// The text holds something else than printable ASCII characters, which go unchanged into a
+    /// URL's query.
+    #[error("a {what} has only printable ASCII characters and no space")]
+    NotPrintable {
+        /// What the text should have named.
+        what: &'static str,
+    },
 }
 
 fn check(what: &'static str, text: &str) -> Result<(), NameError> {
@@ -147,8 +154,26 @@ name! {
     ImageName, "image name"
 }
 
+/// What a random id is that comes over the network.
+fn opaque(text: &str) -> Result<(), NameError> {
+    if text.len() > MAX_NAME_BYTES {
+        return Err(NameError::TooLong { what: "random id", bytes: text.len() });
+    }
+    Ok(())
+}
+
+/// What names a process, in reservations and at its sockets.
+fn process(text: &str) -> Result<(), NameError> {
+    let what = "process's id";
+    check(what, text)?;
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(NameError::NotPrintable { what });
+    }
+    Ok(())
+}
+
 macro_rules! token {
-    ($(#[$doc:meta])* $name:ident) => {
+    ($(#[$doc:meta])* $name:ident, $check:path) => {
         $(#[$doc])*
         ///
         /// An opaque text chosen at random by who makes it, usually a UUID. One that comes over the
@@ -168,10 +193,7 @@ macro_rules! token {
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let text = String::deserialize(deserializer)?;
-                if text.len() > MAX_NAME_BYTES {
-                    let error = NameError::TooLong { what: "random id", bytes: text.len() };
-                    return Err(serde::de::Error::custom(error));
-                }
+                $check(&text).map_err(serde::de::Error::custom)?;
                 Ok(Self(text.into()))
             }
         }
@@ -198,27 +220,41 @@ macro_rules! token {
 
 token! {
     /// The boards of one `/reserve` share this id, and nothing else.
-    ReservationId
+    ReservationId, opaque
 }
 token! {
     /// Names one request of a client: repeated, it gets the same answer and reserves nothing more.
-    RequestId
+    RequestId, opaque
 }
 token! {
-    /// Names one process of a client. A process ends only what it reserved itself.
-    InstanceId
+    /// Names one process of a client: `instance` of its reservations and `sub` of its sockets, by
+    /// which control knows that the process lives. A process ends only what it reserved itself.
+    /// From the network it has 1 to [`MAX_NAME_BYTES`] printable ASCII characters, no space.
+    InstanceId, process
+}
+
+impl InstanceId {
+    /// Checks `text`, as of a process that names itself, and makes an id of it.
+    ///
+    /// # Errors
+    /// [`NameError`] says what is wrong with the text.
+    pub fn new(text: impl Into<Arc<str>>) -> Result<Self, NameError> {
+        let text = text.into();
+        process(&text)?;
+        Ok(Self(text))
+    }
 }
 token! {
     /// Names one start of a worker. A new one means that everything it held in memory is gone.
-    Incarnation
+    Incarnation, opaque
 }
 token! {
     /// Names one life of an event stream: positions of another epoch mean nothing in this one.
-    Epoch
+    Epoch, opaque
 }
 token! {
     /// Names one evaluation: one circuit, for one placement, through all attempts.
-    EvaluationId
+    EvaluationId, opaque
 }
 
 /// A lease, and at the same time its fencing token: the numbers only rise, over restarts too, so
@@ -258,6 +294,12 @@ mod tests {
         assert!(serde_json::from_str::<Serial>("\"\"").is_err());
         let long = format!("\"{}\"", "x".repeat(129));
         assert!(serde_json::from_str::<RequestId>(&long).is_err());
+        let instance = |text: &str| serde_json::from_value::<InstanceId>(text.into());
+        for text in ["", "a b", "ä", "a\n", &"x".repeat(129)] {
+            let error = InstanceId::new(text).unwrap_err();
+            assert_eq!(instance(text).unwrap_err().to_string(), error.to_string(), "{text:?}");
+        }
+        assert!(instance(&"x".repeat(128)).is_ok());
         assert_eq!(serde_json::to_string(&LeaseId(7)).unwrap(), "7");
     }
 }

@@ -1,41 +1,45 @@
 //! What a websocket says of itself in its URL.
 
 use crate::codec::Encoding;
-use icefarm_core::ClientName;
 use icefarm_core::wire::{ErrorCode, ErrorDetail, PROTOCOL, Position};
+use icefarm_core::{ClientName, InstanceId, NameError};
 use std::fmt;
 use std::sync::Arc;
 
-/// The longest `sub`, in bytes. A UUID has 36.
-const MAX_SUB_BYTES: usize = 64;
-
-/// A subscriber's name of itself, usually a UUID: 1 to 64 printable ASCII characters.
+/// A subscriber's name of itself, usually a UUID: the process that reserves as `instance`
+/// subscribes as `sub`, so what is fit for one is fit for the other.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SubscriberId(Arc<str>);
+pub struct SubscriberId(InstanceId);
 
 impl SubscriberId {
-    /// Checks `text` and makes a subscriber's name of it; `None` if it is not fit for one.
-    #[must_use]
-    pub fn new(text: &str) -> Option<Self> {
-        let fits = (1..=MAX_SUB_BYTES).contains(&text.len())
-            && text.bytes().all(|byte| byte.is_ascii_graphic());
-        fits.then(|| Self(text.into()))
+    /// Checks `text` and makes a subscriber's name of it.
+    ///
+    /// # Errors
+    /// Those of [`InstanceId::new`].
+    pub fn new(text: &str) -> Result<Self, NameError> {
+        InstanceId::new(text).map(Self)
     }
 
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// The process that subscribes.
+    #[must_use]
+    pub fn instance(&self) -> &InstanceId {
         &self.0
     }
 
     pub(crate) fn shared(&self) -> Arc<str> {
-        self.0.clone()
+        self.0.0.clone()
     }
 }
 
 impl fmt::Display for SubscriberId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
+        f.pad(self.as_str())
     }
 }
 
@@ -114,8 +118,7 @@ impl Pairs<'_> {
     }
 
     fn v1(&self) -> Result<V1Query, ErrorDetail> {
-        let sub = SubscriberId::new(self.need("sub")?)
-            .ok_or_else(|| wrong("sub", "not 1 to 64 printable ASCII characters"))?;
+        let sub = SubscriberId::new(self.need("sub")?).map_err(|error| wrong("sub", error))?;
         let encoding = match self.get("enc")? {
             None | Some("json") => Encoding::Json,
             Some("msgpack") => Encoding::MessagePack,
@@ -177,6 +180,12 @@ mod tests {
         assert_eq!(reason("client_id=a&client_id=b"), key("client_id", "it is there twice"));
         assert_eq!(reason("client_id=c&v=1"), key("sub", "it is missing"));
         assert!(reason("client_id=c&v=1&sub=a b").contains("printable"));
+        let longest = format!("client_id=c&v=1&sub={}", "x".repeat(128));
+        read(&longest).unwrap();
+        assert_eq!(
+            reason(&format!("{longest}x")),
+            key("sub", "a process's id has at most 128 bytes; this one has 129")
+        );
         assert!(reason("client_id=c&v=1&sub=s&epoch=e").contains("`epoch` is there"));
         assert!(reason("client_id=c&v=1&sub=s&seq=1").contains("`seq` is there"));
         assert!(reason("client_id=c&v=1&sub=s&epoch=e&seq=-1").contains("not a whole number"));
