@@ -1,6 +1,6 @@
 //! Arguments of a reservation, a command or an event: an object read key by key.
 
-use crate::{Object, Value, ValueError};
+use crate::{ArgType, Object, Value, ValueError};
 use serde::de::{DeserializeOwned, Deserializer, Visitor};
 use serde::{Deserialize, Serialize, forward_to_deserialize_any};
 use std::borrow::Cow;
@@ -13,13 +13,23 @@ pub struct ArgSpec {
     pub key: Cow<'static, str>,
     /// Whether the key may be absent.
     pub optional: bool,
+    /// What its value must be.
+    #[serde(rename = "type", default, skip_serializing_if = "ArgType::is_any")]
+    pub takes: ArgType,
 }
 
 impl ArgSpec {
-    /// An argument under `key`.
+    /// An argument under `key`, of whatever type.
     #[must_use]
     pub const fn new(key: &'static str, optional: bool) -> Self {
-        Self { key: Cow::Borrowed(key), optional }
+        Self { key: Cow::Borrowed(key), optional, takes: ArgType::Any }
+    }
+
+    /// The same with a type.
+    #[must_use]
+    pub const fn taking(mut self, takes: ArgType) -> Self {
+        self.takes = takes;
+        self
     }
 }
 
@@ -54,6 +64,18 @@ pub fn check_keys(
         Some(missing) => Err(ArgError::Missing { key: missing.key.to_string(), known: known() }),
         None => Ok(()),
     }
+}
+
+/// Checks what values there are, as far as the list says what they must be.
+///
+/// # Errors
+/// [`ArgError::Invalid`] for the first that is not of its argument's type.
+pub(crate) fn check_types(object: &Object, specs: &[ArgSpec]) -> Result<(), ArgError> {
+    specs.iter().try_for_each(|spec| {
+        let Some(value) = object.get(&*spec.key) else { return Ok(()) };
+        let checked = spec.takes.check(value, spec.optional);
+        checked.map_err(|source| ArgError::Invalid { key: spec.key.to_string(), source })
+    })
 }
 
 /// An object that is consumed key by key.
@@ -183,8 +205,8 @@ fn hint(known: &[String]) -> String {
     if known.is_empty() { String::new() } else { format!("; {}", listed(known)) }
 }
 
-/// Tells whether a parameter's type is an `Option`, also behind an alias: the inherent constant of
-/// an `Option` goes before the trait's. Asked by generated code.
+/// Tells whether a parameter's type is an `Option`, and what values it is decoded from, also behind
+/// an alias: an inherent constant goes before the trait's. Asked by generated code.
 #[derive(Debug)]
 pub struct Presence<T>(PhantomData<T>);
 
@@ -197,6 +219,8 @@ impl<T> Presence<Option<T>> {
 pub trait Required {
     /// The key may not be absent.
     const OPTIONAL: bool = false;
+    /// Only the type itself knows.
+    const TAKES: ArgType = ArgType::Any;
 }
 
 impl<T> Required for Presence<T> {}

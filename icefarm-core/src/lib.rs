@@ -41,6 +41,7 @@
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may stop where it fails"))]
 
+mod arg_type;
 mod args;
 mod attributes;
 mod blob;
@@ -58,6 +59,7 @@ mod state;
 mod value;
 pub mod wire;
 
+pub use arg_type::ArgType;
 pub use args::{ArgError, ArgSpec, Args, Strictness, check_keys};
 pub use attributes::{register, reservable};
 pub use blob::{Base64Error, Blob};

@@ -1,6 +1,6 @@
 //! What was linked in, checked once at the start.
 
-use crate::args::{Strictness, check_keys};
+use crate::args::{Strictness, check_keys, check_types};
 use crate::plugins::Place;
 use crate::registration::{Linked, Registered, Registration, Reservable};
 use crate::wire::events;
@@ -34,7 +34,8 @@ impl KindInfo {
     /// # Errors
     /// [`ArgError::Unknown`] and [`ArgError::Missing`].
     pub fn check_args(&self, args: &Object) -> Result<(), ArgError> {
-        check_keys(args, &self.args, Strictness::Refuse)
+        check_keys(args, &self.args, Strictness::Refuse)?;
+        check_types(args, &self.args)
     }
 }
 

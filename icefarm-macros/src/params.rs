@@ -90,10 +90,11 @@ pub(crate) fn decoding(core: &Path, keys: &[LitStr], params: &[&PatType]) -> Dec
     let specs = keys.iter().zip(params).map(|(key, param)| {
         let ty = &param.ty;
         quote! {
-            #core::ArgSpec::new(#key, {
+            {
                 use #core::__private::Required as _;
-                <#core::__private::Presence<#ty>>::OPTIONAL
-            })
+                #core::ArgSpec::new(#key, <#core::__private::Presence<#ty>>::OPTIONAL)
+                    .taking(<#core::__private::Presence<#ty>>::TAKES)
+            }
         }
     });
     let statements = values.iter().zip(keys).zip(params).map(|((value, key), param)| {

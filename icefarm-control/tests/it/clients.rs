@@ -102,6 +102,7 @@ async fn errors_say_what_is_wrong_and_change_nothing() {
         (json!({"amount": 2}), ErrorCode::NotEnoughDevices, "1 can be had"),
         (json!({"kind": "puls"}), ErrorCode::UnknownKind, "kinds: pulse count"),
         (json!({"args": {"windw": 1}}), ErrorCode::BadArguments, "`windw`"),
+        (json!({"args": {"window": "1"}}), ErrorCode::BadArguments, "expected a number"),
         (json!({"amount": "many"}), ErrorCode::BadRequest, "`amount`"),
         (json!({"amount": -1}), ErrorCode::BadRequest, "`amount`"),
         (json!({"amount": null}), ErrorCode::BadRequest, "`amount`"),
@@ -127,7 +128,6 @@ async fn errors_say_what_is_wrong_and_change_nothing() {
 }
 
 #[tokio::test]
-#[tokio::test]
 async fn what_is_done_to_boards_is_done_to_those_that_are_there() {
     let farm = Farm::on_tcp().await;
     let worker = FakeWorker::join(&farm, "w", &["A", "B"]).await;
@@ -147,6 +147,7 @@ async fn what_is_done_to_boards_is_done_to_those_that_are_there() {
     }
 }
 
+#[tokio::test]
 async fn requests_that_mean_nothing_change_nothing() {
     let farm = Farm::on_tcp().await;
     let _worker = FakeWorker::join(&farm, "w", &["A"]).await;

@@ -222,7 +222,7 @@ impl<'de> Deserializer<'de> for Value {
 }
 
 impl Value {
-    fn unexpected(&self, expected: &dyn Expected) -> ValueError {
+    pub(crate) fn unexpected(&self, expected: &dyn Expected) -> ValueError {
         let found = match self {
             Self::Null => Unexpected::Unit,
             Self::Bool(value) => Unexpected::Bool(*value),

@@ -37,9 +37,9 @@ fn kinds_are_told_with_their_crate_and_arguments() {
                 "crate": "icefarm-core",
                 "version": env!("CARGO_PKG_VERSION"),
                 "args": [
-                    {"key": "message", "optional": false},
+                    {"key": "message", "optional": false, "type": "text"},
                     // Behind an alias.
-                    {"key": "label", "optional": true},
+                    {"key": "label", "optional": true, "type": "text"},
                 ],
             },
             {"kind": "idle", "crate": "icefarm-core", "version": env!("CARGO_PKG_VERSION"), "args": []},
@@ -48,7 +48,9 @@ fn kinds_are_told_with_their_crate_and_arguments() {
     assert_eq!(serde_json::from_value::<Vec<KindInfo>>(json).unwrap(), infos);
 
     let greeter = &infos[0];
-    greeter.check_args(&object(json!({"message": 3}))).unwrap();
+    greeter.check_args(&object(json!({"message": "3", "label": null}))).unwrap();
+    let wrong = greeter.check_args(&object(json!({"message": 3}))).unwrap_err().to_string();
+    assert_eq!(wrong, "argument `message`: invalid type: integer `3`, expected a text");
     assert!(matches!(greeter.check_args(&Object::new()), Err(ArgError::Missing { .. })));
 }
 

@@ -37,6 +37,10 @@ fn wrong_arguments_are_named_before_a_board_is_touched() {
     assert_eq!(kind.status.code(), Some(1));
     assert!(stderr(&kind).contains("nonsense") && stderr(&kind).contains("pulsecount"));
 
+    let value = run(&["reserve", "1", "--arg", "flush_interval_seconds=soon", "--control", url]);
+    assert_eq!(value.status.code(), Some(1));
+    assert!(stderr(&value).contains("expected a number"), "{}", stderr(&value));
+
     let key = run(&["reserve", "1", "--arg", "flush=3", "--control", url]);
     assert_eq!(key.status.code(), Some(1));
     assert!(stderr(&key).contains("`flush`"), "{}", stderr(&key));
