@@ -27,7 +27,7 @@
 ///         if seconds == 0 {
 ///             return Err("seconds must not be 0".into());
 ///         }
-///         device.emit("hello", [("label", label)].into_iter().collect::<icefarm_core::Value>());
+///         device.emit("greeting", [("label", label)].into_iter().collect::<icefarm_core::Value>());
 ///         Ok(Self { device, seconds })
 ///     }
 ///

@@ -3,6 +3,7 @@
 use crate::board::{BoardError, ImageInfo, SerialPort};
 use crate::clock::Timestamp;
 use crate::state::{BuildError, DynState, IntoState, Message};
+use crate::wire::events;
 use crate::{ClientName, ImageName, Kind, LeaseId, Object, Serial, Value, WorkerName};
 use futures::future::BoxFuture;
 use std::fmt;
@@ -109,13 +110,20 @@ impl Device {
     /// keys; anything but an object is sent under the key `value`, and `null` adds nothing.
     ///
     /// The event is numbered and kept until the client has acknowledged it.
+    ///
+    /// Words of the protocol cannot be used: an event that is called like one of the farm's own, or
+    /// that has a key `event`, `serial`, `seq`, `epoch` or `id`, would be taken for something else.
+    /// It is not sent, and the lease fails with a reason that says so.
     pub fn emit(&self, event: &str, contents: impl Into<Value>) {
         let contents = match contents.into() {
             Value::Object(object) => object,
             Value::Null => Object::new(),
             other => Object::from_iter([("value".to_owned(), other)]),
         };
-        self.host.emit(event, contents);
+        match check_event(event, &contents) {
+            Ok(()) => self.host.emit(event, contents),
+            Err(reason) => self.host.fail(reason),
+        }
     }
 
     /// Makes sure that the board runs the firmware image: a board that already does is left
@@ -174,5 +182,29 @@ impl Device {
     /// Fails the lease with a reason that the client and the operator get to read.
     pub fn fail(&self, reason: impl fmt::Display) {
         self.host.fail(reason.to_string());
+    }
+}
+
+/// Whether a state may emit this; if not, what it has to change.
+fn check_event(event: &str, contents: &Object) -> Result<(), String> {
+    let words = || events::OF_THE_PROTOCOL.iter().chain(&events::OF_THE_FARM);
+    if words().any(|word| *word == event) {
+        let words: Vec<&str> = words().copied().collect();
+        return Err(format!(
+            "the state emits an event `{event}`, which only the farm itself does; give it another \
+             name than these: {}",
+            words.join(", ")
+        ));
+    }
+    if event.is_empty() {
+        return Err("the state emits an event without a name".to_owned());
+    }
+    match events::KEYS.iter().find(|key| contents.contains_key(**key)) {
+        Some(key) => Err(format!(
+            "the event `{event}` of the state has a key `{key}`, which the protocol uses itself; \
+             give it another name than these: {}",
+            events::KEYS.join(", ")
+        )),
+        None => Ok(()),
     }
 }

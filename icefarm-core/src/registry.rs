@@ -3,7 +3,6 @@
 use crate::args::{Strictness, check_keys, check_types};
 use crate::plugins::Place;
 use crate::registration::{Linked, Registered, Registration, Reservable};
-use crate::wire::events;
 use crate::{
     ArgError, ArgSpec, BuildError, CallError, Device, DynState, Kind, NameError, Object, Value,
 };
@@ -28,11 +27,12 @@ pub struct KindInfo {
 }
 
 impl KindInfo {
-    /// Checks the keys of a reservation's `args`, so that a wrong one is refused before a board
-    /// is leased. The values are the worker's to check.
+    /// Checks the keys of a reservation's `args`, and that simple values are of their argument's
+    /// type, so that what is wrong is refused before a board is leased. What values mean is the
+    /// worker's to check.
     ///
     /// # Errors
-    /// [`ArgError::Unknown`] and [`ArgError::Missing`].
+    /// [`ArgError::Unknown`], [`ArgError::Missing`] and [`ArgError::Invalid`].
     pub fn check_args(&self, args: &Object) -> Result<(), ArgError> {
         check_keys(args, &self.args, Strictness::Refuse)?;
         check_types(args, &self.args)
@@ -77,7 +77,6 @@ impl Registry {
             }
             check_events(registration)?;
             let Some(reservable) = registration.reservable() else { continue };
-            check_commands(registration)?;
             let place = registration.place();
             let kind = Kind::new(reservable.kind)
                 .map_err(|source| RegistryError::InvalidKind { place, source })?;
@@ -183,20 +182,6 @@ impl Registry {
     }
 }
 
-/// What the farm itself says on the sockets: a command of such a name would never arrive.
-const RESERVED: [&str; 6] =
-    [events::ACK, events::DROPPED, events::ERROR, events::HELLO, events::REPLY, events::RESYNC];
-
-fn check_commands(registration: &'static Registration) -> Result<(), RegistryError> {
-    match registration.methods().iter().find(|method| RESERVED.contains(&method.event())) {
-        Some(method) => Err(RegistryError::ReservedCommand {
-            command: method.event(),
-            place: registration.place(),
-        }),
-        None => Ok(()),
-    }
-}
-
 /// The macro finds what is registered twice, except under different `#[cfg]`s.
 fn check_events(registration: &'static Registration) -> Result<(), RegistryError> {
     let methods = registration.methods();
@@ -280,14 +265,6 @@ pub enum RegistryError {
         /// The other one.
         second: &'static str,
         /// The block that they are in.
-        place: &'static Place,
-    },
-    /// A state has a command with a name that the protocol uses itself.
-    #[error("`{command}` is a word of the protocol and cannot be a command: {place}")]
-    ReservedCommand {
-        /// The name.
-        command: &'static str,
-        /// The block.
         place: &'static Place,
     },
     /// A kind is registered under something that is no name.

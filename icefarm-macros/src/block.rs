@@ -2,7 +2,7 @@
 
 use crate::faults::Faults;
 use crate::method;
-use crate::names::Names;
+use crate::names::{Names, check_command};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote};
 use syn::{Attribute, Error, ImplItem, ImplItemFn, ItemImpl, LitStr, Path, parse_quote};
@@ -20,7 +20,7 @@ pub(crate) fn expand(
     reservable: Option<TokenStream>,
 ) -> TokenStream {
     check(&block, &mut faults);
-    let methods = gather(&mut block, core, &mut faults);
+    let methods = gather(&mut block, core, reservable.is_some(), &mut faults);
     if methods.is_empty() && reservable.is_none() && faults.is_empty() {
         faults.at(
             &block.self_ty,
@@ -80,8 +80,14 @@ fn check(block: &ItemImpl, faults: &mut Faults) {
     }
 }
 
-/// Takes the names off the methods and makes the entries of them.
-fn gather(block: &mut ItemImpl, core: &Path, faults: &mut Faults) -> Vec<TokenStream> {
+/// Takes the names off the methods and makes the entries of them. Those of a state are commands,
+/// those of a handler events, also of the farm itself.
+fn gather(
+    block: &mut ItemImpl,
+    core: &Path,
+    is_state: bool,
+    faults: &mut Faults,
+) -> Vec<TokenStream> {
     let self_ty = block.self_ty.clone();
     let mut entries = Vec::new();
     let mut seen: Vec<LitStr> = Vec::new();
@@ -92,6 +98,9 @@ fn gather(block: &mut ItemImpl, core: &Path, faults: &mut Faults) -> Vec<TokenSt
             // Of methods under conditions at most one may be there. The registry has the last word.
             if cfgs.is_empty() {
                 check_unique(&names.name, &mut seen, faults);
+            }
+            if is_state {
+                check_command(&names.name, faults);
             }
             let entry = method::entry(&names, &function.sig, &self_ty, core, faults);
             entries.push(quote!(#(#cfgs)* #entry));

@@ -7,6 +7,10 @@ use syn::{LitStr, Path, Result, Token, parse_quote};
 /// As for every name in the farm, see `icefarm_core::MAX_NAME_BYTES`.
 const MAX_NAME_BYTES: usize = 128;
 
+/// What servers and clients say to each other on the sockets, see
+/// `icefarm_core::wire::events::OF_THE_PROTOCOL`.
+const OF_THE_PROTOCOL: [&str; 6] = ["ack", "dropped", "error", "hello", "reply", "resync"];
+
 /// The arguments of an attribute.
 pub(crate) struct Names {
     /// A kind, a command or an event.
@@ -56,6 +60,21 @@ impl Names {
                 faults.at(key, format!("the key \"{}\" is given twice", key.value()));
             }
         }
+    }
+}
+
+/// Finds a command that would never arrive, because the sockets themselves are spoken to by it.
+pub(crate) fn check_command(name: &LitStr, faults: &mut Faults) {
+    let word = name.value();
+    if OF_THE_PROTOCOL.contains(&word.as_str()) {
+        faults.at(
+            name,
+            format!(
+                "`{word}` is a word of the protocol and cannot be a command; give it another name \
+                 than these: {}",
+                OF_THE_PROTOCOL.join(", ")
+            ),
+        );
     }
 }
 

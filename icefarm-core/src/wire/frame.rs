@@ -37,6 +37,16 @@ pub mod events {
     pub const RESYNC: &str = "resync";
     /// Events were given up because a bound was reached.
     pub const DROPPED: &str = "dropped";
+
+    /// What servers and clients say to each other on the sockets: neither a command nor an event
+    /// of a state is called so.
+    pub const OF_THE_PROTOCOL: [&str; 6] = [ACK, DROPPED, ERROR, HELLO, REPLY, RESYNC];
+    /// What only the farm itself tells of a board or of itself: no event of a state is called so.
+    pub const OF_THE_FARM: [&str; 6] =
+        [DEVICES_AVAILABLE, ENDING_SOON, FAILURE, INITIALIZED, RESERVATION_END, UNREACHABLE];
+    /// The keys of frames and events that the protocol reads: no event of a state has others of
+    /// these names.
+    pub const KEYS: [&str; 5] = ["epoch", "event", "id", "seq", "serial"];
 }
 
 /// One event: its name, and its other keys beside it.

@@ -251,21 +251,3 @@ fn an_event_registered_twice_is_refused_with_both_methods() {
         RegistryError::DuplicateEvent { event: "results", first: "one", second: "other", .. }
     ));
 }
-
-#[test]
-fn a_command_cannot_have_a_name_of_the_protocol() {
-    struct Deaf;
-    #[reservable("deaf")]
-    impl Deaf {
-        fn new(_device: Device) -> Self {
-            Self
-        }
-
-        #[register("ack")]
-        fn ack(&mut self) {}
-    }
-    impl State for Deaf {}
-
-    let error = Registry::builder().with::<Deaf>().build().unwrap_err();
-    assert!(matches!(error, RegistryError::ReservedCommand { command: "ack", .. }), "{error}");
-}
