@@ -49,7 +49,12 @@ pub(crate) fn main(args: &SimulateArgs) -> ExitCode {
 }
 
 fn describe(count: &Count) -> String {
-    format!("{} LUTs, {} flip-flops, {} carries", count.luts, count.flip_flops, count.carries)
+    let parts =
+        format!("{} LUTs, {} flip-flops, {} carries", count.luts, count.flip_flops, count.carries);
+    match count.uncertainty {
+        0 => parts,
+        most => format!("{parts}; off by up to {most}, as the PLL may lock at any time"),
+    }
 }
 
 fn as_json(circuit: &CircuitFile, counted: &Result<Count, Refusal>) -> Value {
@@ -57,7 +62,7 @@ fn as_json(circuit: &CircuitFile, counted: &Result<Count, Refusal>) -> Value {
         Ok(count) => json!({
             "circuit": circuit.name,
             "outcome": "reading",
-            "reading": {"pulses": count.pulses},
+            "reading": reading(count),
             "cycles": count.cycles,
             "simulated_cycles": count.simulated_cycles,
             "luts": count.luts,
@@ -72,5 +77,13 @@ fn as_json(circuit: &CircuitFile, counted: &Result<Count, Refusal>) -> Value {
             "reason": refusal.to_string(),
             "simulated": true,
         }),
+    }
+}
+
+/// As of the kind `pulsecount`.
+fn reading(count: &Count) -> Value {
+    match count.uncertainty {
+        0 => json!({"pulses": count.pulses}),
+        most => json!({"pulses": count.pulses, "uncertainty": most}),
     }
 }

@@ -1,5 +1,6 @@
 //! A model of the firmware `pulse_count` for virtual boards.
 
+use crate::counter::line;
 use icefarm_sim::fpga::Window;
 use icefarm_sim::{CountError, Firmware, FirmwarePort, VirtualHardware};
 use icefarm_state_kit::firmware::{Measure, run};
@@ -22,6 +23,6 @@ impl Measure for PulseCountFirmware {
 
     async fn measure(&mut self, board: &VirtualHardware) -> Result<String, CountError> {
         let count = board.count_pulses(Window::SECOND).await?;
-        Ok(format!(", pulses: {}", count.pulses))
+        Ok(line(count.pulses, count.uncertainty))
     }
 }

@@ -32,7 +32,8 @@ With --json every outcome is one object on one line. Its keys:
 
   circuit           the file, as it was named
   outcome           `reading`, `refused` (the circuit cannot be measured) or `failed`
-  reading           what was measured; of `pulsecount` {\"pulses\": N}
+  reading           what was measured; of `pulsecount` {\"pulses\": N}, with an `uncertainty` where a
+                    simulated count may be off by so many
   code, reason      of `refused` and `failed`: a word for programs, a sentence for people
   id                of the evaluation; the same on all boards of one circuit
   sha256            of the bitstream as sent

@@ -24,6 +24,21 @@ async fn the_bundled_circuits_are_counted() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_count_says_by_how_much_it_may_be_off() {
+    let board = reserved().await;
+    let pll = Blob::from(include_bytes!("../circuits/pll.bin").to_vec());
+    evaluate(&board, "b", &[("1", &pll)]).await.unwrap();
+    let results = results(&board).await;
+    assert_eq!(results.pairs, json!([["1", "30000"]]), "old clients read a plain figure");
+    let reading = results.outcomes[0].outcome.reading().unwrap();
+    assert_eq!((reading.pulses, reading.uncertainty), (30_000, Some(1)));
+
+    evaluate(&board, "b", &[("2", &circuit("pulses_1000.bin"))]).await.unwrap();
+    let exact = result(&board).await;
+    assert_eq!(exact.outcome.reading().unwrap().uncertainty, None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_circuits_of_the_python_farm_are_counted() {
     let board = reserved().await;
     for (khz, expected) in [(2, 2000), (8, 8000), (32, 32_000)] {
