@@ -48,6 +48,7 @@ With --json every outcome is one object on one line. Its keys:
   started, ended    when, in UTC
   window_us         for how long, in microseconds
   simulated         whether the board is a virtual one
+  falsified         only there if it was told to give a wrong figure: by which fault
 
 A key whose value is not known is null.";
 
