@@ -13,7 +13,7 @@ use icefarm_core::wire::{ClientFrame, ErrorCode, GrantedBoard};
 use icefarm_core::{EvaluationId, Kind, LeaseId, Object, Serial, Value};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 
 /// The largest circuit, in bytes. With what goes around it, it fits into the largest message that
@@ -47,6 +47,8 @@ pub(super) struct Driver<K: Evaluation> {
     /// What there is no room for yet: one circuit of each who submits.
     parked: VecDeque<Submission<K::Reading>>,
     started: Instant,
+    /// Is notified when outcomes are not waited for any more.
+    dropped: Arc<Notify>,
     notices: mpsc::UnboundedReceiver<Notice>,
     not_taken: (mpsc::UnboundedSender<NotTaken>, mpsc::UnboundedReceiver<NotTaken>),
 }
@@ -57,6 +59,7 @@ impl<K: Evaluation> Driver<K> {
         kind: Kind,
         granted: &[GrantedBoard],
         limits: Limits,
+        dropped: Arc<Notify>,
     ) -> Self {
         let leases: BTreeMap<Serial, LeaseId> =
             granted.iter().map(|board| (board.serial.clone(), board.lease)).collect();
@@ -68,6 +71,7 @@ impl<K: Evaluation> Driver<K> {
             schedule: Schedule::new(limits),
             parked: VecDeque::new(),
             started: Instant::now(),
+            dropped,
             notices,
             not_taken: mpsc::unbounded_channel(),
         };
@@ -119,6 +123,7 @@ impl<K: Evaluation> Driver<K> {
                     None => break,
                 },
                 Some(not_taken) = self.not_taken.1.recv() => self.refused(not_taken),
+                () = self.dropped.notified() => self.schedule.forget(|sink| !sink.is_closed()),
                 () = due => {
                     let now = self.now();
                     self.schedule.tick(now);

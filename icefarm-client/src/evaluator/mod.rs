@@ -15,11 +15,13 @@ use crate::reservation::Reservation;
 use driver::{Driver, Submission};
 use futures::{Stream, StreamExt as _, stream};
 use icefarm_core::Kind;
+use outcomes::Door;
 use schedule::Limits;
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 /// How an [`Evaluator`] works.
 #[derive(Debug, Clone)]
@@ -88,9 +90,11 @@ impl EvaluatorOptions {
 /// come out as `Failed` with the reason. A circuit of more than 64 MiB, which no message can carry,
 /// is refused as `too_large`.
 ///
-/// What waits for a dropped [`Outcomes`] is forgotten; boards still finish what they were given.
+/// What waits for a dropped [`Outcomes`] is forgotten, and makes room for the next; boards still
+/// finish what they were given.
 pub struct Evaluator<K: Evaluation> {
     submissions: mpsc::Sender<Submission<K::Reading>>,
+    dropped: Arc<Notify>,
     kind: Kind,
     client: Client,
     of: PhantomData<fn() -> K>,
@@ -107,6 +111,7 @@ impl<K: Evaluation> Clone for Evaluator<K> {
     fn clone(&self) -> Self {
         Self {
             submissions: self.submissions.clone(),
+            dropped: self.dropped.clone(),
             kind: self.kind.clone(),
             client: self.client.clone(),
             of: PhantomData,
@@ -145,11 +150,13 @@ impl<K: Evaluation> Evaluator<K> {
             lag: options.lag,
         };
         let boards = reservation.boards();
-        let driver = Driver::<K>::new(client.inner().clone(), kind.clone(), boards, limits);
+        let dropped = Arc::new(Notify::new());
+        let (inner, told) = (client.inner().clone(), dropped.clone());
+        let driver = Driver::<K>::new(inner, kind.clone(), boards, limits, told);
         // One at a time: what waits, waits where it comes from.
         let (submissions, receiver) = mpsc::channel(1);
         tokio::spawn(driver.run(receiver));
-        Ok(Self { submissions, kind, client: client.clone(), of: PhantomData })
+        Ok(Self { submissions, dropped, kind, client: client.clone(), of: PhantomData })
     }
 
     /// Evaluates circuits. The next circuit is taken from `circuits` only when boards have room
@@ -172,9 +179,7 @@ impl<K: Evaluation> Evaluator<K> {
         S: Stream + Send + 'static,
         S::Item: Into<Circuit> + Send,
     {
-        let circuits = circuits.map(Into::into);
-        let (submissions, kind) = (self.submissions.clone(), self.kind.clone());
-        Outcomes::feed(circuits, placement, submissions, kind, self.client.clone())
+        Outcomes::feed(circuits.map(Into::into), placement, self.door())
     }
 
     /// Submits one circuit, as soon as boards have room for it, and returns its outcomes to come.
@@ -183,8 +188,15 @@ impl<K: Evaluation> Evaluator<K> {
         circuit: impl Into<Circuit>,
         placement: Placement,
     ) -> Outcomes<K::Reading> {
-        let circuit = circuit.into();
-        let (submissions, kind) = (self.submissions.clone(), self.kind.clone());
-        Outcomes::submit(circuit, placement, &submissions, &kind, self.client.clone()).await
+        Outcomes::submit(circuit.into(), placement, self.door()).await
+    }
+
+    fn door(&self) -> Door<K::Reading> {
+        Door {
+            submissions: self.submissions.clone(),
+            dropped: self.dropped.clone(),
+            kind: self.kind.clone(),
+            client: self.client.clone(),
+        }
     }
 }

@@ -14,7 +14,7 @@ use std::fmt;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 /// A stream of outcomes, which ends when every circuit has all of its own.
 ///
@@ -22,8 +22,32 @@ use tokio::sync::{mpsc, oneshot};
 #[must_use = "nothing is evaluated unless the outcomes are read"]
 pub struct Outcomes<R> {
     stream: BoxStream<'static, CircuitOutcome<R>>,
+    /// Goes after the stream.
+    farewell: Farewell,
     /// Keeps the boards as long as somebody waits for what comes of them.
     _client: Client,
+}
+
+/// The way to an evaluator's task.
+pub(super) struct Door<R> {
+    pub(super) submissions: mpsc::Sender<Submission<R>>,
+    pub(super) dropped: Arc<Notify>,
+    pub(super) kind: Kind,
+    pub(super) client: Client,
+}
+
+/// Tells the evaluator that outcomes which may still come are not waited for.
+struct Farewell {
+    dropped: Arc<Notify>,
+    at_its_end: bool,
+}
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        if !self.at_its_end {
+            self.dropped.notify_one();
+        }
+    }
 }
 
 impl<R> fmt::Debug for Outcomes<R> {
@@ -36,7 +60,11 @@ impl<R> Stream for Outcomes<R> {
     type Item = CircuitOutcome<R>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.stream.poll_next_unpin(context)
+        let next = self.stream.poll_next_unpin(context);
+        if let Poll::Ready(None) = &next {
+            self.farewell.at_its_end = true;
+        }
+        next
     }
 }
 
@@ -44,35 +72,36 @@ impl<R: Send + 'static> Outcomes<R> {
     pub(super) fn feed(
         circuits: impl Stream<Item = Circuit> + Send + 'static,
         placement: Placement,
-        submissions: mpsc::Sender<Submission<R>>,
-        kind: Kind,
-        client: Client,
+        door: Door<R>,
     ) -> Self {
         let (sink, outcomes) = mpsc::unbounded_channel();
         let placement = Arc::new(placement);
-        let of = client.clone();
+        let (client, dropped) = (door.client.clone(), door.dropped.clone());
         // Runs as part of the stream: who does not read outcomes is given no more of them.
         let feeding = async move {
             let mut circuits = pin!(circuits);
             while let Some(circuit) = circuits.next().await {
-                submit(&circuit, &placement, &sink, &submissions, &kind, &of).await;
+                submit(&circuit, &placement, &sink, &door).await;
             }
         };
         let fed = stream::once(feeding).filter_map(|()| std::future::ready(None));
-        Self { stream: stream::select(fed, received(outcomes)).boxed(), _client: client }
+        Self::of(stream::select(fed, received(outcomes)), client, dropped)
     }
 
-    pub(super) async fn submit(
-        circuit: Circuit,
-        placement: Placement,
-        submissions: &mpsc::Sender<Submission<R>>,
-        kind: &Kind,
-        client: Client,
-    ) -> Self {
+    pub(super) async fn submit(circuit: Circuit, placement: Placement, door: Door<R>) -> Self {
         let (sink, outcomes) = mpsc::unbounded_channel();
-        submit(&circuit, &Arc::new(placement), &sink, submissions, kind, &client).await;
+        submit(&circuit, &Arc::new(placement), &sink, &door).await;
         drop(sink);
-        Self { stream: received(outcomes).boxed(), _client: client }
+        Self::of(received(outcomes), door.client, door.dropped)
+    }
+
+    fn of(
+        stream: impl Stream<Item = CircuitOutcome<R>> + Send + 'static,
+        client: Client,
+        dropped: Arc<Notify>,
+    ) -> Self {
+        let farewell = Farewell { dropped, at_its_end: false };
+        Self { stream: stream.boxed(), farewell, _client: client }
     }
 }
 
@@ -81,14 +110,7 @@ fn received<R>(outcomes: mpsc::UnboundedReceiver<R>) -> impl Stream<Item = R> {
     stream::unfold(outcomes, async |mut outcomes| Some((outcomes.recv().await?, outcomes)))
 }
 
-async fn submit<R>(
-    circuit: &Circuit,
-    placement: &Arc<Placement>,
-    sink: &Sink<R>,
-    submissions: &mpsc::Sender<Submission<R>>,
-    kind: &Kind,
-    client: &Client,
-) {
+async fn submit<R>(circuit: &Circuit, placement: &Arc<Placement>, sink: &Sink<R>, door: &Door<R>) {
     let upload = Arc::new(Upload {
         name: circuit.name.clone(),
         bytes: circuit.bytes.clone(),
@@ -97,10 +119,10 @@ async fn submit<R>(
     let (placement, sink) = (placement.clone(), sink.clone());
     let (taken, is_taken) = oneshot::channel();
     let submission = Submission { upload, placement, sink, taken };
-    match submissions.send(submission).await {
+    match door.submissions.send(submission).await {
         // It ends either way: what was not taken in is settled by the driver.
         Ok(()) => drop(is_taken.await),
-        Err(refused) => closed(&refused.0, kind, client),
+        Err(refused) => closed(&refused.0, &door.kind, &door.client),
     }
 }
 

@@ -264,7 +264,7 @@ async fn a_board_that_never_answers_holds_up_no_other() {
     assert!(futures::poll!(stuck.next()).is_pending());
     drop(outcomes);
     // What the board was given before is of the stream that was dropped, and may have to be
-    // answered before there is room for more.
+    // answered before it is given more.
     let played = async {
         let mut file = 0;
         while file != 9 {
@@ -278,6 +278,33 @@ async fn a_board_that_never_answers_holds_up_no_other() {
     let on_a = Placement::On(vec![serial("A")]);
     let (mut wanted, ()) = tokio::join!(evaluator.submit(("wanted", vec![9]), on_a), played);
     assert_eq!(next(&mut wanted).await.reading(), Some(&7));
+}
+
+#[tokio::test]
+async fn a_dropped_stream_makes_room_although_no_board_answers() {
+    // Whatever is asked of the silent board, and of any board.
+    let on_a = || Placement::On(vec![serial("A")]);
+    for placement in [on_a(), Placement::Any, Placement::Each] {
+        let mut farm = Farm::with(&[("A", 0)]).await;
+        let evaluator = Evaluator::<Counting>::new(&farm.client, &farm.reservation).unwrap();
+        let taken = Arc::new(AtomicU32::new(0));
+        let mut dropped = evaluator.evaluate(endless(taken.clone()), placement.clone());
+        while_reading!(dropped, farm.workers[0].circuit().await);
+        // Until nothing more is taken, for want of room.
+        let mut before = 0;
+        while taken.load(Ordering::Relaxed) != before {
+            before = taken.load(Ordering::Relaxed);
+            for _ in 0..100 {
+                assert!(futures::poll!(dropped.next()).is_pending());
+                tokio::task::yield_now().await;
+            }
+        }
+        drop(dropped);
+        // Submitting ends when there is room for the circuit.
+        let submitting = evaluator.submit(("wanted", vec![9]), placement);
+        let wanted = tokio::time::timeout(SOON, submitting).await.expect("room");
+        drop(wanted);
+    }
 }
 
 #[tokio::test]

@@ -206,6 +206,16 @@ impl<J: Clone> Schedule<J> {
         }
     }
 
+    /// Forgets the circuits that nobody waits for any more: they take up no room, and no board is
+    /// given them. One that has them already stays busy with them until it answers.
+    pub(crate) fn forget(&mut self, is_wanted: impl Fn(&J) -> bool) {
+        let unwanted = self.tasks.iter().filter(|(_, task)| !is_wanted(&task.job));
+        let unwanted: Vec<TaskId> = unwanted.map(|(task_id, _)| *task_id).collect();
+        for task_id in unwanted {
+            self.close(task_id);
+        }
+    }
+
     /// A board answered for an evaluation. `gave_up` says that the board could not finish the job
     /// though the circuit may be sound: then a moving circuit is tried elsewhere.
     pub(crate) fn outcome(

@@ -253,6 +253,27 @@ fn what_nobody_waits_for_is_not_given_to_boards() {
 }
 
 #[test]
+fn what_nobody_waits_for_takes_no_room() {
+    let mut farm = farm(&["w1", "w2"]);
+    farm.connected(at(0), "w2", false);
+    submit(&mut farm, 0, 20, Places::Any);
+    submit(&mut farm, 20, 20, Places::Each);
+    fill(&mut farm, at(0));
+    let on_b = [serial("B")];
+    assert!(!farm.has_room(Places::Any) && !farm.has_room(Places::Boards(&on_b)));
+    farm.forget(|job| *job == 30);
+    assert!(farm.has_room(Places::Any) && farm.has_room(Places::Boards(&on_b)));
+    assert_eq!(farm.tasks.len(), 2, "the one circuit that is wanted, on both boards");
+    // The board has been given some, and stays busy with them.
+    assert_eq!(farm.in_flight(&serial("A")).len(), LIMITS.credits);
+    for id in farm.in_flight(&serial("A")) {
+        assert_eq!(answer(&mut farm, "A", id.as_str()), None);
+    }
+    assert_eq!(sent(&fill(&mut farm, at(1))), [("30".to_owned(), vec!["A".to_owned()])]);
+    assert_eq!(answer(&mut farm, "A", "30"), Some(30));
+}
+
+#[test]
 fn an_overloaded_board_rests_and_goes_on_until_patience_ends() {
     let mut farm = farm(&["w"]);
     submit(&mut farm, 0, 1, Places::Each);
@@ -299,6 +320,7 @@ enum Step {
     Resync(u8),
     Lost(u8),
     Wait(u8),
+    Forget(u8),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -319,6 +341,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => any::<u8>().prop_map(Step::Resync),
         1 => any::<u8>().prop_map(Step::Lost),
         2 => any::<u8>().prop_map(Step::Wait),
+        1 => any::<u8>().prop_map(Step::Forget),
     ];
     prop::collection::vec(step, 1..120)
 }
@@ -447,6 +470,12 @@ proptest! {
                 Step::Wait(seconds) => {
                     watch.now += at(seconds.into());
                     watch.schedule.tick(watch.now);
+                }
+                // Nobody waits for it any more, and nothing comes of it.
+                Step::Forget(job) => {
+                    let Some(expected) = watch.expected.get_mut(usize::from(job)) else { continue };
+                    *expected = watch.settled[usize::from(job)];
+                    schedule.forget(|open| *open != u32::from(job));
                 }
             }
             watch.fill();
