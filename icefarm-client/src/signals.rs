@@ -12,6 +12,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 /// How long giving the boards back may take. What is not given back by then is free when its
 /// leases, which nobody renews any more, have run out.
@@ -209,16 +210,9 @@ async fn serve(mut signals: Signals) {
         Some(entry.runtime.spawn(client.close()))
     });
     tokio::select! {
-        // The time counts here: the clients' own runtime may be blocked by what it works at.
-        closed = tokio::time::timeout(FAREWELL, join_all(closing.collect::<Vec<_>>())) => {
-            // A runtime that was shut down has taken its client's sockets with it.
-            let failed = closed.map(|all| all.into_iter().flatten().find_map(Result::err));
-            match failed {
-                Ok(None) => {}
-                Ok(Some(error)) => tracing::warn!(%error, "boards end with their leases"),
-                Err(_) => tracing::warn!("giving back took too long: boards end with their leases"),
-            }
-        }
+        given_back = give_back(closing.collect()) => if let Err(reason) = given_back {
+            tracing::warn!("{reason}: boards end with their leases");
+        },
         _ = signals.next() => end(signal),
     }
     // Who is told lets go of the request, so this is asked first.
@@ -230,6 +224,18 @@ async fn serve(mut signals: Signals) {
     }
     signals.next().await;
     end(signal);
+}
+
+/// Waits until the clients are closed, but not for a control server that is gone. The time counts
+/// here: the clients' own runtime may be blocked by what it works at.
+async fn give_back(closing: Vec<JoinHandle<Result<(), ClientError>>>) -> Result<(), String> {
+    let closed = tokio::time::timeout(FAREWELL, join_all(closing)).await;
+    let all = closed.map_err(|_| "giving back took too long".to_owned())?;
+    // A runtime that was shut down has taken its client's sockets with it.
+    match all.into_iter().flatten().find_map(Result::err) {
+        Some(error) => Err(error.to_string()),
+        None => Ok(()),
+    }
 }
 
 fn end(signal: StopSignal) -> ! {
@@ -273,5 +279,28 @@ impl Signals {
             std::future::pending::<()>().await;
         }
         StopSignal::Interrupt
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::{Instant, sleep};
+
+    #[tokio::test(start_paused = true)]
+    async fn control_is_not_waited_for_longer_than_ten_seconds() {
+        let start = Instant::now();
+        let gone = tokio::spawn(std::future::pending());
+        let given_back = give_back(vec![tokio::spawn(async { Ok(()) }), gone]).await;
+        assert_eq!(given_back, Err("giving back took too long".to_owned()));
+        assert_eq!(start.elapsed(), Duration::from_secs(10));
+
+        let slow = tokio::spawn(async {
+            sleep(Duration::from_secs(9)).await;
+            Ok(())
+        });
+        assert_eq!(give_back(vec![slow]).await, Ok(()));
+        let refused = tokio::spawn(async { Err(ClientError::Closed) });
+        assert!(give_back(vec![refused]).await.is_err());
     }
 }
