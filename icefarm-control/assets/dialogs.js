@@ -1,7 +1,9 @@
 // The two dialogs: one asks before something is done, one tells everything about a board.
 
+import { deedsOf, fillDeeds } from "./deeds.js";
+import { keepingFocus, openDialog } from "./focus.js";
+import { eventItem, make, statusOf } from "./marks.js";
 import { ago, clock, until } from "./time.js";
-import { deedsOf, eventItem, fillDeeds, make, statusOf } from "./rows.js";
 
 const byId = (id) => document.getElementById(id);
 
@@ -11,7 +13,7 @@ async function send(path, options) {
   try {
     answer = await fetch(new URL(path, document.baseURI), options);
   } catch {
-    throw new Error("control cannot be reached; nothing was done");
+    throw new Error("control cannot be reached, so that it is not known whether it was done");
   }
   const body = await answer.json().catch(() => null);
   if (!answer.ok) throw new Error(body?.error?.message ?? `control answered ${answer.status}`);
@@ -23,94 +25,64 @@ export function post(path, body) {
   return send(path, { method: "POST", headers, body: JSON.stringify(body) });
 }
 
-/** What is asked before a deed, and what is said after it. */
-export function question(deed, board) {
-  const { serial, lease } = board;
-  const holder = lease ? lease.client : "";
-  switch (deed) {
-    case "end":
-      return {
-        title: `End the lease on ${serial}?`,
-        text:
-          `${holder} holds it for ${lease.kind} and is told that an operator ended it. What is ` +
-          "queued on the board is lost; the board is then made ready for the next one.",
-        yes: "End the lease",
-        done: `${holder}’s lease on ${serial} was ended`,
-      };
-    case "reboot":
-      return {
-        title: `Reboot ${serial}?`,
-        text: `${holder} keeps it. What it is measuring just now is measured again.`,
-        yes: "Reboot",
-        done: `${serial} reboots`,
-      };
-    case "delete":
-      return {
-        title: `Delete ${serial}?`,
-        text:
-          (lease ? `${holder}’s lease on it ends as failed. ` : "") +
-          "The board is taken out of the farm. If it is still plugged to a worker that answers, " +
-          "it comes back, is flashed and tested anew.",
-        yes: "Delete",
-        done: `${serial} was deleted`,
-      };
-  }
-}
+/** Which question is the present one: an answer to an earlier one must not close it. */
+let asked = 0;
 
-export function questionOfWorker(worker) {
-  const boards = worker.boards === 1 ? "its board" : `its ${worker.boards} boards`;
-  return {
-    title: `Forget the worker ${worker.name}?`,
-    text:
-      `It cannot be reached. It is taken out of the farm with ${boards}, and leases on them end. ` +
-      "If it is started again, it comes back by itself.",
-    yes: "Forget",
-    done: `${worker.name} was forgotten`,
-  };
-}
-
-/** Asks, and does `act` if the answer is yes. Tells what was done by `say`. */
+/** Asks, and does `act` if the answer is yes. Tells what became of it by `say`. */
 export function confirm({ title, text, yes, done }, act, say) {
   const dialog = byId("confirm");
   const [button, failure] = [byId("confirm-yes"), byId("confirm-failure")];
+  const number = ++asked;
+  const isOpen = () => dialog.open && number === asked;
+  // A button that is disabled would lose the focus.
+  const work = (isWorking) => button.setAttribute("aria-disabled", String(isWorking));
   byId("confirm-title").textContent = title;
   byId("confirm-text").textContent = text;
   button.textContent = yes;
-  button.disabled = false;
+  work(false);
   failure.hidden = true;
   button.onclick = async () => {
-    button.disabled = true;
+    if (button.getAttribute("aria-disabled") === "true") return;
+    work(true);
+    failure.hidden = true;
     try {
       await act();
-      dialog.close("done");
+      if (isOpen()) dialog.close("done");
       say(done);
     } catch (error) {
-      failure.textContent = `That did not work: ${error.message}.`;
+      const what = `That did not work: ${error.message}.`;
+      if (!isOpen()) {
+        say(what);
+        return;
+      }
+      failure.textContent = what;
       failure.hidden = false;
-      button.disabled = false;
+      work(false);
     }
   };
-  dialog.showModal();
+  openDialog(dialog);
 }
 
 /** Everything about one board, kept up to date while it is open. */
 export class BoardDialog {
   constructor() {
     this.dialog = byId("board");
+    this.serial = null;
+    /** The board as it is shown. */
+    this.board = null;
     this.dialog.addEventListener("close", () => {
-      this.serial = null;
+      this.serial = this.board = null;
     });
   }
 
   open(serial) {
     this.serial = serial;
     byId("board-title").textContent = serial;
-    byId("board-status").replaceChildren();
     byId("board-why").textContent = "…";
-    byId("board-facts").replaceChildren();
-    byId("board-history").replaceChildren();
-    byId("board-actions").replaceChildren();
-    this.dialog.showModal();
+    for (const id of ["board-status", "board-facts", "board-history", "board-actions"]) {
+      byId(id).replaceChildren();
+    }
+    openDialog(this.dialog);
     this.load();
   }
 
@@ -121,17 +93,24 @@ export class BoardDialog {
 
   async load() {
     const serial = this.serial;
-    let board;
+    let board = null;
+    let failure = null;
     try {
       board = await send(`v1/boards/${encodeURIComponent(serial)}`);
     } catch (error) {
-      if (serial !== this.serial) return;
-      byId("board-why").textContent = `${error.message}.`;
-      byId("board-actions").replaceChildren();
-      return;
+      failure = error;
     }
     // Another one may have been opened meanwhile.
-    if (serial === this.serial) this.show(board);
+    if (serial !== this.serial) return;
+    keepingFocus(() => {
+      this.board = board;
+      if (board) {
+        this.show(board);
+      } else {
+        byId("board-why").textContent = `${failure.message}.`;
+        byId("board-actions").replaceChildren();
+      }
+    });
   }
 
   show(board) {
@@ -144,13 +123,15 @@ export class BoardDialog {
     ]);
     byId("board-facts").replaceChildren(...rows);
     byId("board-history").replaceChildren(...board.history.map(eventItem));
-    fillDeeds(byId("board-actions"), board.serial, deedsOf(board, true));
+    fillDeeds(byId("board-actions"), board.serial, deedsOf("boards", board, true));
   }
 }
 
+/** What is told of a board, each with its name. */
 function facts(board) {
   const { lease } = board;
   const all = [
+    ["Name", board.name],
     ["Worker", board.worker],
     ["Address", board.worker_url ?? "not known"],
     ["Last contact", board.last_contact ? ago(board.last_contact) : "never"],
@@ -165,12 +146,12 @@ function facts(board) {
       ["Kind", lease.kind],
       ["Arguments", lease.args.join(", ") || "none"],
       ["Lease", String(lease.lease)],
-      ["Since", `${clock(lease.since)}`],
+      ["Since", clock(lease.since)],
       ["Ends in", until(lease.expires), lease.renewed_by_socket ? ", kept by its client" : null],
       ["Reservation", lease.reservation],
     );
   } else if (board.last_lease) {
     all.push(["Last lease", `${board.last_lease.lease}, for ${board.last_lease.kind}`]);
   }
-  return all;
+  return all.filter(([, value]) => value !== null && value !== undefined);
 }

@@ -1,6 +1,6 @@
 // The list of what happened, the newest first.
 
-import { eventItem } from "./rows.js";
+import { eventItem } from "./marks.js";
 
 /** How many entries are kept in the page. */
 const KEPT = 400;

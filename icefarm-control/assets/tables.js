@@ -12,26 +12,28 @@ function compare(a, b, direction) {
 
 export class KeyedTable {
   /**
-   * `columns` are objects with `sign(item)`, a text that changes whenever the cell does, and
-   * `fill(cell, item)`; `key(item)` tells rows apart; `sorts` has a function for each sort key.
+   * The heads of the table name the columns, of which `columns` says what is in them; `key(item)`
+   * tells rows apart, and `mark(row, item)` marks a row. It is sorted by its first column.
    */
-  constructor(table, { columns, key, sorts, sort, mark, onSort }) {
+  constructor(table, { columns, key, mark }) {
     this.body = table.tBodies[0];
-    this.columns = columns;
     this.key = key;
-    this.sorts = sorts;
-    this.sort = sort;
-    this.direction = 1;
     this.mark = mark;
-    this.onSort = onSort;
+    this.onSort = null;
     this.fits = () => true;
     this.rows = new Map();
     this.shown = [];
     this.body.replaceChildren();
+    this.columns = [];
+    /** The heads by which one can sort, by the names of their columns. */
     this.heads = new Map();
     for (const head of table.tHead.rows[0].cells) {
-      if (head.dataset.sort) this.heads.set(head.dataset.sort, this.sortable(head));
+      const column = { ...columns[head.dataset.column], head };
+      this.columns.push(column);
+      if (column.sort) this.heads.set(head.dataset.column, this.sortable(head));
     }
+    this.sort = this.columns[0].head.dataset.column;
+    this.direction = 1;
     this.showSort();
   }
 
@@ -41,7 +43,7 @@ export class KeyedTable {
     button.type = "button";
     button.className = "sorter";
     button.append(...head.childNodes);
-    button.addEventListener("click", () => this.sortBy(head.dataset.sort));
+    button.addEventListener("click", () => this.sortBy(head.dataset.column));
     head.replaceChildren(button);
     return head;
   }
@@ -91,12 +93,12 @@ export class KeyedTable {
       const element = document.createElement("tr");
       element.setAttribute("role", "row");
       element.dataset.key = key;
-      const cells = this.columns.map((column) => {
-        const cell = document.createElement(column.isHead ? "th" : "td");
-        cell.setAttribute("role", column.isHead ? "rowheader" : "cell");
-        if (column.isHead) cell.scope = "row";
-        cell.className = column.className;
-        if (column.label) cell.dataset.label = column.label;
+      const cells = this.columns.map(({ head }, index) => {
+        const cell = document.createElement(index ? "td" : "th");
+        cell.setAttribute("role", index ? "cell" : "rowheader");
+        if (!index) cell.scope = "row";
+        cell.className = `${head.dataset.column} ${head.className}`.trim();
+        if (head.dataset.label) cell.dataset.label = head.dataset.label;
         return { cell, sign: null };
       });
       element.append(...cells.map(({ cell }) => cell));
@@ -106,17 +108,18 @@ export class KeyedTable {
     row.item = item;
     this.columns.forEach((column, index) => {
       const drawn = row.cells[index];
-      const sign = column.sign(item);
+      const sign = column.text ? (column.text(item) ?? "") : column.sign(item);
       if (drawn.sign === sign) return;
       drawn.sign = sign;
-      column.fill(drawn.cell, item);
+      if (column.text) drawn.cell.textContent = sign;
+      else column.fill(drawn.cell, item);
     });
     this.mark?.(row.element, item);
   }
 
   /** Brings the rows that are shown into their order. Rows that stay are not touched. */
   place() {
-    const value = this.sorts[this.sort];
+    const value = this.columns.find(({ head }) => head.dataset.column === this.sort).sort;
     const rows = [...this.rows.values()].filter((row) => this.fits(row.item));
     rows.sort(
       (a, b) =>
@@ -150,7 +153,8 @@ export class KeyedTable {
     return this.rows.get(key)?.item;
   }
 
-  element(key) {
-    return this.rows.get(key)?.element;
+  /** All items, also those that are not shown. */
+  items() {
+    return [...this.rows.values()].map((row) => row.item);
   }
 }

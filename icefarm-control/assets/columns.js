@@ -1,0 +1,104 @@
+// What stands in the cells of the two tables. The page says which columns there are, in which
+// order, and by which one can sort; here is what is in them.
+//
+// A column has `sign(item)`, a text that changes whenever its cell does, and `fill(cell, item)`, or
+// only `text(item)`; and `sort(item)`, if one can sort by it.
+
+import { deedsOf, fillDeeds } from "./deeds.js";
+import { CONTACTS, button, contactOf, groupOf, make, nameOf, reason, statusOf } from "./marks.js";
+import { ago, until } from "./time.js";
+
+/** The order of the groups: what needs somebody comes first. */
+const URGENCY = ["broken", "offline", "draining", "preparing", "reserved", "available"];
+
+const text = (value) => ({ text: value, sort: value });
+
+const deeds = (of, key) => ({
+  sign: (item) => deedsOf(of, item).join(),
+  fill: (cell, item) => fillDeeds(cell, key(item), deedsOf(of, item)),
+});
+
+export const boardColumns = {
+  serial: {
+    sign: (board) => JSON.stringify([board.name, board.simulated]),
+    fill: (cell, board) => {
+      const serial = button(board.serial, "show", "link");
+      serial.title = "Why it is where it is, and what happened to it";
+      const tag = board.simulated ? make("span", "tag", "simulated") : null;
+      const name = board.name ? make("span", "label", board.name) : null;
+      cell.replaceChildren(make("span", "names", serial, name, tag));
+    },
+    sort: (board) => board.serial,
+  },
+  standing: {
+    sign: ({ status, since, reason: why, lease }) => {
+      return JSON.stringify([status, since, why, lease?.phase]);
+    },
+    fill: (cell, board) => {
+      const since = board.since ? ago(board.since, "") : null;
+      const starts = board.lease?.phase === "initializing" ? "is being made ready" : null;
+      const line = make("span", "line", statusOf(board), since);
+      cell.replaceChildren(...[line, reason(board.reason ?? starts)].filter(Boolean));
+    },
+    sort: (board) => URGENCY.indexOf(groupOf(board)),
+  },
+  holder: text((board) => board.lease?.client),
+  kind: text((board) => board.lease?.kind),
+  left: {
+    sign: ({ lease }) => (lease ? `${lease.expires} ${lease.renewed_by_socket}` : ""),
+    fill: (cell, { lease }) => {
+      cell.replaceChildren();
+      if (!lease) return;
+      if (!lease.renewed_by_socket) {
+        cell.append(until(lease.expires));
+        return;
+      }
+      const kept = make("span", "kept", "kept by its client");
+      kept.title = "Its client is there and renews it; without it, it would end in a minute";
+      cell.append(kept);
+    },
+    sort: (board) => (board.lease ? Date.parse(board.lease.expires) : null),
+  },
+  worker: text((board) => board.worker),
+  deeds: deeds("boards", (board) => board.serial),
+};
+
+export const workerColumns = {
+  name: {
+    sign: (worker) => worker.url,
+    fill: (cell, worker) => {
+      cell.replaceChildren(make("span", "label", worker.name), reason(worker.url));
+    },
+    sort: (worker) => worker.name,
+  },
+  contact: {
+    sign: (worker) => JSON.stringify([worker.contact, worker.last_contact, worker.refused]),
+    fill: (cell, worker) => {
+      const line = make("span", "line", contactOf(worker), ago(worker.last_contact));
+      const refused = worker.refused.length
+        ? `reports boards of another worker: ${worker.refused.join(", ")}`
+        : null;
+      cell.replaceChildren(...[line, reason(refused)].filter(Boolean));
+    },
+    sort: (worker) => CONTACTS.indexOf(worker.contact),
+  },
+  boards: { text: (worker) => String(worker.boards), sort: (worker) => worker.boards },
+  version: text((worker) => worker.version),
+  kinds: {
+    sign: (worker) => JSON.stringify(worker.kinds),
+    fill: (cell, worker) => {
+      const kinds = worker.kinds.map((kind) => {
+        return make("li", "", kind.kind, reason(`${kind.crate} ${kind.version}`));
+      });
+      cell.replaceChildren(make("ul", "", ...kinds));
+    },
+  },
+  deeds: deeds("workers", (worker) => worker.name),
+};
+
+/** Everything that can be searched for in a board. */
+export function wordsOf(board) {
+  const { serial, name, worker, reason: why, status, simulated, lease } = board;
+  const words = [serial, name, worker, why, status, nameOf(board), lease?.client, lease?.kind];
+  return [...words, simulated ? "simulated" : "real"].join(" ").toLowerCase();
+}

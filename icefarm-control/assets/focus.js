@@ -1,0 +1,44 @@
+// The focus is never lost: if what has it goes away, something near by gets it.
+
+/** Whether nothing has the focus, or what nobody sees: a dialog that was closed keeps it a moment. */
+function isLost() {
+  const focused = document.activeElement;
+  return !focused || focused === document.body || !focused.checkVisibility();
+}
+
+/** A place where the focus was. */
+export class Place {
+  constructor(element = document.activeElement) {
+    this.element = element;
+    this.row = element?.closest("[data-key]");
+    const home = element?.closest("dialog, table, [data-home]");
+    // What comes and goes itself names another home.
+    this.home = home?.dataset.home ? document.getElementById(home.dataset.home) : home;
+  }
+
+  /** Brings the focus back here if it is nowhere else. */
+  restore() {
+    if (!this.home || !isLost()) return;
+    const inRow = this.row?.isConnected ? this.row.querySelector("button") : null;
+    const inHome = this.home.matches("dialog") ? this.home.querySelector("[autofocus]") : this.home;
+    for (const candidate of [this.element, inRow, inHome]) {
+      candidate?.focus({ preventScroll: true });
+      if (!isLost()) return;
+    }
+  }
+}
+
+/** Changes the page; the focus stays where it is, or near by. */
+export function keepingFocus(change) {
+  const place = new Place();
+  change();
+  place.restore();
+}
+
+/** Opens a dialog. When it is closed, the focus goes back to where it was, or near by. */
+export function openDialog(dialog) {
+  const place = new Place();
+  // The browser itself gives it back to what had it, if that is still there.
+  dialog.addEventListener("close", () => place.restore(), { once: true });
+  dialog.showModal();
+}
