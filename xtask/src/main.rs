@@ -2,6 +2,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "tasks talk to a terminal")]
 
+mod browser;
 mod chipdb;
 mod circuits;
 mod crash;
@@ -21,6 +22,12 @@ type Command = (&'static str, &'static str, fn(&[String]) -> Result);
 
 const COMMANDS: &[Command] = &[
     ("test", "check everything that needs only Rust; with --all also what needs more", suite::run),
+    ("browser", "test the panel in Chromium", browser::test),
+    (
+        "screenshots",
+        "take pictures of the panel, into target/screenshots or DIR",
+        browser::pictures,
+    ),
     ("chipdb", "condense IceStorm's chip database to icefarm-sim/data/up5k.zst", chipdb::run),
     ("circuits", "compare the circuits of examples/circuits with Verilator", circuits::run),
     ("mutants", "simulate mutants of a circuit and compare some with Verilator", mutants::run),
@@ -44,7 +51,7 @@ fn main() -> ExitCode {
         None => {
             eprintln!("usage: cargo xtask <command>");
             for (name, what, _) in COMMANDS {
-                eprintln!("  {name:<10} {what}");
+                eprintln!("  {name:<12} {what}");
             }
             ExitCode::FAILURE
         }

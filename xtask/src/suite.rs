@@ -11,9 +11,9 @@ struct Stage {
 }
 
 /// A program that only `--all` needs, and the Debian package that has it.
-struct Needed {
-    program: &'static str,
-    package: &'static str,
+pub(crate) struct Needed {
+    pub(crate) program: &'static str,
+    pub(crate) package: &'static str,
 }
 
 const NEEDED: &[Needed] = &[
@@ -24,6 +24,8 @@ const NEEDED: &[Needed] = &[
     Needed { program: "iverilog", package: "iverilog" },
     Needed { program: "curl", package: "curl" },
     Needed { program: "wsdump", package: "python3-websocket" },
+    Needed { program: "chromium", package: "chromium" },
+    Needed { program: "chromedriver", package: "chromium-driver" },
 ];
 
 /// Runs the suite; stops at the first stage that fails.
@@ -35,7 +37,7 @@ pub(crate) fn run(args: &[String]) -> Result {
     };
     let mut stages = hermetic();
     if all {
-        packages_are_there()?;
+        are_there(NEEDED)?;
         stages.extend(beyond_rust());
     }
     let mut times = Vec::new();
@@ -97,7 +99,7 @@ fn hermetic() -> Vec<Stage> {
 fn beyond_rust() -> Vec<Stage> {
     let xtask =
         |args: &[&str]| cargo(&[&["run", "--release", "--package", "xtask", "--"], args].concat());
-    // Both compile in the profile of the tests, of which much can be used again.
+    // These compile in the profile of the tests, of which much can be used again.
     let outside = |task| cargo(&["xtask", task]);
     vec![
         Stage { name: "a project made of the packages", command: outside("package") },
@@ -110,6 +112,7 @@ fn beyond_rust() -> Vec<Stage> {
             name: "servers and clients that are killed",
             command: cargo(&["xtask", "crash", "--rounds", "4"]),
         },
+        Stage { name: "the panel in Chromium", command: outside("browser") },
         Stage { name: "example circuits against Verilator", command: xtask(&["circuits"]) },
         Stage {
             name: "mutants against Verilator",
@@ -130,14 +133,15 @@ pub(crate) fn cargo(args: &[&str]) -> Command {
     command
 }
 
-fn packages_are_there() -> Result {
+/// Says which Debian packages are missing.
+pub(crate) fn are_there(needed: &[Needed]) -> Result {
     let missing: Vec<&str> =
-        NEEDED.iter().filter(|needed| !on_path(needed.program)).map(|n| n.package).collect();
+        needed.iter().filter(|needed| !on_path(needed.program)).map(|n| n.package).collect();
     if missing.is_empty() {
         return Ok(());
     }
     let missing = missing.join(" ");
-    Err(format!("--all needs more than Rust. On Debian:\n    apt-get install {missing}").into())
+    Err(format!("this needs more than Rust. On Debian:\n    apt-get install {missing}").into())
 }
 
 fn on_path(program: &str) -> bool {

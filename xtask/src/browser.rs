@@ -1,0 +1,30 @@
+//! `cargo xtask browser` and `cargo xtask screenshots`: the panel in Chromium.
+//!
+//! The package `browser` does both. It is run by cargo, so that the other tasks do not build it.
+
+use crate::Result;
+use crate::suite::{Needed, are_there, cargo};
+
+const NEEDED: &[Needed] = &[
+    Needed { program: "chromium", package: "chromium" },
+    Needed { program: "chromedriver", package: "chromium-driver" },
+];
+
+/// Runs the tests; arguments are filters on their names.
+pub(crate) fn test(filters: &[String]) -> Result {
+    run(&["test", "--package", "icefarm-browser", "--test", "it", "--", "--ignored"], filters)
+}
+
+/// Takes the pictures.
+pub(crate) fn pictures(arguments: &[String]) -> Result {
+    if arguments.len() > 1 || arguments.iter().any(|argument| argument.starts_with('-')) {
+        return Err("usage: cargo xtask screenshots [DIR]".into());
+    }
+    run(&["run", "--package", "icefarm-browser", "--"], arguments)
+}
+
+fn run(command: &[&str], arguments: &[String]) -> Result {
+    are_there(NEEDED)?;
+    let status = cargo(command).args(arguments).status()?;
+    if status.success() { Ok(()) } else { Err(status.to_string().into()) }
+}
