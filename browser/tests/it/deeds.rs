@@ -79,7 +79,7 @@ async fn a_worker_that_is_gone_is_forgotten() -> Result {
     let page = scene.page();
     let attic = scene.farm.worker("attic", bus(&["X"])).await?;
     scene.shows("X", "Available").await?;
-    assert_eq!(page.get(&format!("{}", deed("forget", "attic"))).await?, json!(null));
+    assert_eq!(page.get(&deed("forget", "attic")).await?, json!(null));
     attic.stop().await?;
     page.until(&format!("!!{}", deed("forget", "attic"))).await?;
     page.click(&button("forget", "attic")).await?;
