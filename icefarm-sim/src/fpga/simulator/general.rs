@@ -55,6 +55,8 @@ pub(super) struct General {
     /// Levels to be taken together: slot and level.
     pending: Vec<(Slot, u8)>,
     writes: Vec<Write>,
+    /// Lists for groups whose clocks have their edge, by their clock: that of the board or another.
+    fired: [Vec<usize>; 2],
     /// The levels at the beginning of the half cycle, up to the first lookup.
     before: Vec<u8>,
     /// For what could come instead.
@@ -120,6 +122,7 @@ impl General {
             clock_in_logic: circuit.lookups.iter().any(|l| l.inputs.contains(&CLOCK_SLOT)),
             pending: Vec::new(),
             writes: Vec::new(),
+            fired: [Vec::new(), Vec::new()],
             before: vec![0; usize::from(first_lookup)],
             other: levels(),
             half_cycle: 0,
@@ -249,11 +252,12 @@ impl General {
         self.levels[usize::from(CLOCK_SLOT)] = level;
         // The clock is at the flip-flops before it has passed through any logic, so these take
         // their data as they were.
-        let first = self.edges(false)?;
-        let mut derived = Vec::new();
+        let [first, derived] = std::mem::take(&mut self.fired);
+        let first = self.edges(false, first)?;
+        let mut derived = cleared(derived);
         if self.clock_in_logic {
             self.settle();
-            derived = self.edges(true)?;
+            derived = self.edges(true, derived)?;
         }
         self.collect(&first, 0);
         self.collect(&derived, 0);
@@ -262,11 +266,12 @@ impl General {
             self.settle();
         }
         for wave in 1..=WAVES {
-            let fired = self.edges(true)?;
+            derived = self.edges(true, derived)?;
             self.collect_asynchronous();
-            self.collect(&fired, wave);
+            self.collect(&derived, wave);
             changed = self.apply(wave)?;
             if !changed {
+                self.fired = [first, derived];
                 return self.look(level);
             }
             self.settle();
@@ -281,9 +286,10 @@ impl General {
     }
 
     /// The groups whose clock has its edge: those on the clock of the board, or the others.
-    fn edges(&mut self, derived: bool) -> Result<Vec<usize>, Refusal> {
+    /// They come in a list that was used before: this is so frequent that making new ones tells.
+    fn edges(&mut self, derived: bool, fired: Vec<usize>) -> Result<Vec<usize>, Refusal> {
         self.work += CLOCK * self.groups.len() as u64;
-        let mut fired = Vec::new();
+        let mut fired = cleared(fired);
         for (number, group) in self.groups.iter_mut().enumerate() {
             if self.races.is_derived(number) == derived {
                 match group.edge(self.levels[usize::from(group.clock)]) {
@@ -449,6 +455,11 @@ impl General {
     fn doubted(&self) -> Refusal {
         self.doubt.clone().unwrap_or(Refusal::Race { cycle: self.cycle })
     }
+}
+
+fn cleared(mut list: Vec<usize>) -> Vec<usize> {
+    list.clear();
+    list
 }
 
 fn levels() -> Box<Levels> {

@@ -19,6 +19,8 @@ pub(super) struct Races {
     derived: Vec<bool>,
     /// For each group, those whose registers it takes; without itself.
     reads: Vec<Set>,
+    /// Whether that is any.
+    abroad: Vec<bool>,
     /// For each group, those whose registers its clock comes from.
     clocks: Vec<Set>,
     /// For each flip-flop and memory output, its group.
@@ -30,6 +32,7 @@ pub(super) struct Races {
     active: Vec<usize>,
     causes: Vec<Set>,
     changed: Set,
+    spare: Set,
 }
 
 impl Races {
@@ -65,12 +68,14 @@ impl Races {
         for (group, reads) in reads.iter_mut().enumerate() {
             reads[group / 64] &= !(1 << (group % 64));
         }
+        let abroad = reads.iter().map(|reads| reads.iter().any(|&word| word != 0)).collect();
         let derived = clocks.iter().map(|&clock| clock != CLOCK_SLOT).collect();
         let clocks = clocks.iter().map(|&clock| of(&[clock])).collect();
         let causes = vec![vec![0; words]; groups];
         Self {
             derived,
             reads,
+            abroad,
             clocks,
             owners,
             groups,
@@ -78,6 +83,7 @@ impl Races {
             active: Vec::new(),
             causes,
             changed: vec![0; words],
+            spare: vec![0; words],
         }
     }
 
@@ -87,7 +93,7 @@ impl Races {
 
     /// Whether a group looks at anything that another clock changes.
     pub(super) fn looks_abroad(&self, group: usize) -> bool {
-        self.reads[group].iter().any(|&word| word != 0)
+        self.abroad[group]
     }
 
     /// Whether a group looks at the clock of the board.
@@ -111,15 +117,17 @@ impl Races {
 
     /// A group has its edge.
     pub(super) fn fire(&mut self, group: usize, wave: usize) {
-        let mut causes = vec![0; self.changed.len()];
-        for other in (0..self.groups).filter(|&other| contains(&self.clocks[group], other)) {
-            if contains(&self.changed, other) {
-                insert(&mut causes, other);
-                let of_other = self.causes[other].clone();
-                add(&mut causes, &of_other);
+        let mut causes = std::mem::take(&mut self.spare);
+        causes.fill(0);
+        for (word, (clocks, changed)) in self.clocks[group].iter().zip(&self.changed).enumerate() {
+            let mut others = clocks & changed;
+            causes[word] |= others;
+            while others != 0 {
+                add(&mut causes, &self.causes[64 * word + others.trailing_zeros() as usize]);
+                others &= others - 1;
             }
         }
-        self.causes[group] = causes;
+        self.spare = std::mem::replace(&mut self.causes[group], causes);
         self.active.push(group);
         if self.derived[group] && self.looks_abroad(group) {
             self.fired.push((group, wave));
