@@ -67,7 +67,7 @@ fn the_budget_bounds_what_does_not_repeat() {
     let once = count_pulses(&long, Window::SECOND, &limits).unwrap_err();
     let Refusal::TooLong { simulated, cycles, budget } = once else { panic!("{once}") };
     assert_eq!((cycles, budget), (48_000_000, 10_000_000));
-    assert!((10_000..1_000_000).contains(&simulated), "{simulated}");
+    assert!((10_000..4_000_000).contains(&simulated), "{simulated}");
     // The same amount of work every time.
     assert_eq!(count_pulses(&long, Window::SECOND, &limits), Err(once));
     // What does repeat is not affected.

@@ -26,7 +26,7 @@ impl Default for Limits<'_> {
     ///
     /// That is 416 for each of 48,000,000 cycles. A table or flip-flop of which no ring runs
     /// through others needs a fraction of one, so that pipelines and counters can be as large as
-    /// the chip; 64 tables that all depend on each other need 30 to 60, and 300 of them about 180.
+    /// the chip; 60 tables that all depend on each other need 10 to 40, and 300 of them about 180.
     /// A circuit with several clocks, or with memories, needs 80, and 3 or 4 for each table and
     /// flip-flop each time that any of them changes. What needs more is refused if it does not
     /// repeat.

@@ -1,17 +1,17 @@
 //! Flip-flops that depend on each other.
 
 use super::super::super::circuit::{Circuit, FIRST_FLIP_FLOP, Slot};
+use super::clusters::Clusters;
 use super::flip_flop::FlipFlop;
 use super::lanes::Lanes;
 use super::plan::{self, Part, rings};
-use super::step::Stepper;
 use super::table::Table;
 use super::{Edges, LENGTH, Waves};
 use std::collections::HashSet;
 
 /// Flip-flops that depend on each other, and the tables between them.
 ///
-/// There are two ways to make their waves. One goes through the cycles [one by one](Stepper). The
+/// There are two ways to make their waves. One goes through the cycles [one by one](Steps). The
 /// other *guesses* the waves of a few signals that all rings run through, makes all others from
 /// these, and from them the guessed ones. What comes out is right up to and including the first
 /// cycle in which a guess was wrong, and a better guess. That is fast where the rings seldom act,
@@ -29,31 +29,41 @@ pub(super) struct Knot {
     caution: u32,
 }
 
-/// The two ways to go through the cycles one by one.
+/// The ways to go through the cycles one by one: with signals in one word or two, where whatever
+/// tables have few inputs together are looked up at once, or with 64 tables at a time, where it is
+/// the moving of signals to where they are needed that takes time.
 #[derive(Debug, Clone)]
 enum Steps {
+    Narrow(Box<Clusters<1>>),
+    Wide(Box<Clusters<2>>),
     Lanes(Lanes),
-    Single(Stepper),
 }
 
 impl Steps {
-    /// The better way for a knot.
+    /// The best way for a knot.
     fn new(circuit: &Circuit, ring: &[Slot]) -> Self {
-        let (lanes, single) = (Lanes::new(circuit, ring), Stepper::new(circuit, ring));
-        if lanes.cost() < single.cost() { Self::Lanes(lanes) } else { Self::Single(single) }
+        let narrow = Clusters::new(circuit, ring).map(|clusters| Self::Narrow(Box::new(clusters)));
+        let wide = || Clusters::new(circuit, ring).map(|clusters| Self::Wide(Box::new(clusters)));
+        let lanes = Self::Lanes(Lanes::new(circuit, ring));
+        match narrow.or_else(wide) {
+            Some(clusters) if clusters.cost() < lanes.cost() => clusters,
+            _ => lanes,
+        }
     }
 
     fn cost(&self) -> u64 {
         match self {
+            Self::Narrow(clusters) => clusters.cost(),
+            Self::Wide(clusters) => clusters.cost(),
             Self::Lanes(lanes) => lanes.cost(),
-            Self::Single(stepper) => stepper.cost(),
         }
     }
 
     fn run(&mut self, waves: &mut Waves, edges: &mut Edges) {
         match self {
+            Self::Narrow(clusters) => clusters.run(waves, edges),
+            Self::Wide(clusters) => clusters.run(waves, edges),
             Self::Lanes(lanes) => lanes.run(waves, edges),
-            Self::Single(stepper) => stepper.run(waves, edges),
         }
     }
 }

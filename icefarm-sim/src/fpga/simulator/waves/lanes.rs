@@ -43,7 +43,7 @@ struct Tables {
 }
 
 /// 64 signals in 64 cycles.
-type Square = [Wave; 64];
+pub(super) type Square = [Wave; 64];
 
 /// About how many nanoseconds a word of tables or flip-flops takes beside its gathering.
 const WORD: u64 = 8;
@@ -233,7 +233,7 @@ fn reordered(bits: u16, order: [usize; 4]) -> u16 {
 
 /// Flip-flops in words, such that those that follow each other, or follow others that lie beside
 /// each other, do so too.
-fn ordered(circuit: &Circuit, flip_flops: &[Slot], tables: &[Row]) -> Vec<Vec<Slot>> {
+pub(super) fn ordered(circuit: &Circuit, flip_flops: &[Slot], tables: &[Row]) -> Vec<Vec<Slot>> {
     let data = |slot: Slot| circuit.latches[usize::from(slot - FIRST_FLIP_FLOP)].data;
     let mut followers: HashMap<Slot, Vec<Slot>> = HashMap::new();
     for &slot in flip_flops {
@@ -274,7 +274,7 @@ fn ordered(circuit: &Circuit, flip_flops: &[Slot], tables: &[Row]) -> Vec<Vec<Sl
 }
 
 /// Swaps rows and columns: bit `i` of word `k` with bit `k` of word `i`.
-fn transpose(square: &mut Square) {
+pub(super) fn transpose(square: &mut Square) {
     let mut mask = Wave::MAX >> 32;
     let mut size = 32;
     while size != 0 {

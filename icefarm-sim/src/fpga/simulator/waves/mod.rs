@@ -7,14 +7,17 @@
 //! stage of a counter, is [followed](flip_flop::follow) through its cycles in a few steps. What is
 //! left are [`Knot`]s of flip-flops that depend on each other.
 
+mod clusters;
 mod components;
 mod flip_flop;
+mod functions;
 mod gather;
+mod index;
 mod knot;
 mod lanes;
+mod lookups;
 mod plan;
 mod rows;
-mod step;
 mod table;
 #[cfg(test)]
 mod tests;

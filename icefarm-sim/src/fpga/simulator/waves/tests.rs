@@ -4,9 +4,9 @@ use super::super::super::circuit::{
     CLOCK_SLOT, Circuit, FIRST_FLIP_FLOP, HIGH_SLOT, LOW_SLOT, Latch, Lookup, Slot,
 };
 use super::super::Simulator;
+use super::clusters::Clusters;
 use super::lanes::Lanes;
 use super::plan::rings;
-use super::step::Stepper;
 use super::{Edges, Wave, Waves};
 use proptest::prelude::*;
 
@@ -132,7 +132,7 @@ proptest! {
         prop_assert_eq!(found, expected);
     }
 
-    /// Both ways to go through the cycles do the same, whatever goes on outside of a knot.
+    /// All ways to go through the cycles do the same, whatever goes on outside of a knot.
     #[test]
     fn steps_are_the_same(shape in shapes(), levels in prop::collection::vec(any::<u64>(), 110)) {
         let circuit = shape.circuit();
@@ -145,15 +145,23 @@ proptest! {
         let first: Vec<Wave> = levels.iter().map(|level| level >> 17 & 1).collect();
         let edges = Edges { after: vec![0; first.len()], first };
         for ring in rings(&circuit, slots, &[]).iter().filter(|ring| ring[0] < first_table) {
-            let mut one = (waves.clone(), edges.clone());
-            let mut other = one.clone();
-            Stepper::new(&circuit, ring).run(&mut one.0, &mut one.1);
-            Lanes::new(&circuit, ring).run(&mut other.0, &mut other.1);
-            let flip_flops = ring.iter().filter(|&&slot| slot < first_table);
-            for &slot in flip_flops {
-                prop_assert_eq!(one.0[slot], other.0[slot]);
+            let after = |run: &mut dyn FnMut(&mut Waves, &mut Edges)| {
+                let (mut waves, mut edges) = (waves.clone(), edges.clone());
+                run(&mut waves, &mut edges);
+                let flip_flops = ring.iter().filter(|&&slot| slot < first_table);
+                (flip_flops.map(|&slot| waves[slot]).collect::<Vec<_>>(), edges.after)
+            };
+            let mut lanes = Lanes::new(&circuit, ring);
+            let expected = after(&mut |waves, edges| lanes.run(waves, edges));
+            let narrow = Clusters::<1>::new(&circuit, ring);
+            let wide = Clusters::<2>::new(&circuit, ring);
+            prop_assert!(wide.is_some() || ring.len() > 50);
+            if let Some(narrow) = narrow {
+                prop_assert_eq!(&after(&mut |waves, edges| narrow.run(waves, edges)), &expected);
             }
-            prop_assert_eq!(one.1.after, other.1.after);
+            if let Some(wide) = wide {
+                prop_assert_eq!(&after(&mut |waves, edges| wide.run(waves, edges)), &expected);
+            }
         }
     }
 
