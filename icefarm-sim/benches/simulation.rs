@@ -28,7 +28,16 @@ fn read(name: &str) -> Vec<u8> {
 }
 
 /// Circuits of about 60 tables that do not repeat within a second, and a smaller one.
-const WITHOUT_PERIOD: [&str; 5] = ["network_2", "network_4", "accumulator", "timer", "long_period"];
+const WITHOUT_PERIOD: [&str; 8] = [
+    "network_2",
+    "network_4",
+    "network_8",
+    "nlfsr",
+    "lfsr_timer",
+    "accumulator",
+    "timer",
+    "long_period",
+];
 
 #[divan::bench(args = WITHOUT_PERIOD, sample_count = 3, sample_size = 1)]
 fn second_without_period(bencher: Bencher<'_, '_>, name: &str) {

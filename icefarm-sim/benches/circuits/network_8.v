@@ -1,0 +1,87 @@
+// 64 tables in 8 levels between 40 flip-flops, all of which depend on each
+// other: each level mixes one of five words with the others, which permutes their
+// states, so that none repeats for long.
+module top (input clk, output reg out = 0);
+    reg [7:0] word_0 = 0, word_1 = 1, word_2 = 2, word_3 = 3, word_4 = 4;
+    wire [7:0] mixed_0;
+    assign mixed_0[0] = word_0[0] ^ (8'hE7 >> {word_4[3], word_3[0], word_4[4]});
+    assign mixed_0[1] = word_0[1] ^ (8'h93 >> {word_4[3], word_1[5], word_4[2]});
+    assign mixed_0[2] = word_0[2] ^ (8'h29 >> {word_4[4], word_4[3], word_1[3]});
+    assign mixed_0[3] = word_0[3] ^ (8'h36 >> {word_2[7], word_4[1], word_2[2]});
+    assign mixed_0[4] = word_0[4] ^ (8'h2F >> {word_3[5], word_4[3], word_2[2]});
+    assign mixed_0[5] = word_0[5] ^ (8'hF0 >> {word_4[4], word_1[5], word_4[3]});
+    assign mixed_0[6] = word_0[6] ^ (8'h99 >> {word_3[4], word_3[1], word_4[2]});
+    assign mixed_0[7] = word_0[7] ^ (8'h30 >> {word_1[4], word_4[5], word_3[4]});
+    wire [7:0] mixed_1;
+    assign mixed_1[0] = word_1[0] ^ (8'hD9 >> {word_4[2], mixed_0[7], mixed_0[4]});
+    assign mixed_1[1] = word_1[1] ^ (8'hA0 >> {mixed_0[7], word_3[6], mixed_0[6]});
+    assign mixed_1[2] = word_1[2] ^ (8'h97 >> {word_4[5], mixed_0[3], word_3[4]});
+    assign mixed_1[3] = word_1[3] ^ (8'h84 >> {word_4[1], word_3[0], mixed_0[5]});
+    assign mixed_1[4] = word_1[4] ^ (8'h4F >> {mixed_0[5], word_3[1], word_2[5]});
+    assign mixed_1[5] = word_1[5] ^ (8'h09 >> {word_3[7], word_2[0], mixed_0[2]});
+    assign mixed_1[6] = word_1[6] ^ (8'hFB >> {word_3[4], word_4[6], mixed_0[3]});
+    assign mixed_1[7] = word_1[7] ^ (8'hA2 >> {word_2[2], mixed_0[0], word_4[5]});
+    wire [7:0] mixed_2;
+    assign mixed_2[0] = word_2[0] ^ (8'hD9 >> {mixed_1[6], word_4[5], mixed_0[2]});
+    assign mixed_2[1] = word_2[1] ^ (8'hF6 >> {mixed_1[6], word_3[2], word_4[2]});
+    assign mixed_2[2] = word_2[2] ^ (8'hE7 >> {mixed_1[7], word_3[7], word_3[4]});
+    assign mixed_2[3] = word_2[3] ^ (8'h17 >> {mixed_1[7], mixed_0[6], mixed_1[2]});
+    assign mixed_2[4] = word_2[4] ^ (8'hC3 >> {mixed_1[7], mixed_0[5], word_3[5]});
+    assign mixed_2[5] = word_2[5] ^ (8'hF5 >> {mixed_1[4], word_3[4], word_4[4]});
+    assign mixed_2[6] = word_2[6] ^ (8'h77 >> {mixed_1[0], word_4[4], mixed_1[5]});
+    assign mixed_2[7] = word_2[7] ^ (8'hFA >> {word_4[5], word_3[5], mixed_1[4]});
+    wire [7:0] mixed_3;
+    assign mixed_3[0] = word_3[0] ^ (8'h49 >> {mixed_1[3], mixed_2[5], mixed_2[2]});
+    assign mixed_3[1] = word_3[1] ^ (8'hB9 >> {mixed_2[1], word_4[2], word_4[4]});
+    assign mixed_3[2] = word_3[2] ^ (8'hA2 >> {mixed_2[0], word_4[2], mixed_1[2]});
+    assign mixed_3[3] = word_3[3] ^ (8'h52 >> {mixed_2[0], word_4[3], mixed_1[0]});
+    assign mixed_3[4] = word_3[4] ^ (8'h62 >> {mixed_0[6], word_4[3], mixed_2[2]});
+    assign mixed_3[5] = word_3[5] ^ (8'hF4 >> {mixed_1[3], mixed_2[1], mixed_2[0]});
+    assign mixed_3[6] = word_3[6] ^ (8'h19 >> {mixed_2[0], mixed_2[4], word_4[1]});
+    assign mixed_3[7] = word_3[7] ^ (8'h78 >> {mixed_2[2], mixed_2[4], word_4[6]});
+    wire [7:0] mixed_4;
+    assign mixed_4[0] = word_4[0] ^ (8'h5A >> {mixed_3[2], mixed_3[3], mixed_1[6]});
+    assign mixed_4[1] = word_4[1] ^ (8'h6E >> {mixed_2[2], mixed_3[1], mixed_3[0]});
+    assign mixed_4[2] = word_4[2] ^ (8'h63 >> {mixed_1[7], mixed_2[7], mixed_3[6]});
+    assign mixed_4[3] = word_4[3] ^ (8'h52 >> {mixed_3[4], mixed_2[4], mixed_3[2]});
+    assign mixed_4[4] = word_4[4] ^ (8'h3F >> {mixed_0[1], mixed_1[7], mixed_3[4]});
+    assign mixed_4[5] = word_4[5] ^ (8'h3F >> {mixed_0[2], mixed_3[4], mixed_3[0]});
+    assign mixed_4[6] = word_4[6] ^ (8'h4C >> {mixed_3[7], mixed_3[4], mixed_0[3]});
+    assign mixed_4[7] = word_4[7] ^ (8'h89 >> {mixed_0[2], mixed_3[7], mixed_3[1]});
+    wire [7:0] mixed_5;
+    assign mixed_5[0] = mixed_0[0] ^ (8'h41 >> {mixed_3[2], mixed_4[5], mixed_3[0]});
+    assign mixed_5[1] = mixed_0[1] ^ (8'hDC >> {mixed_1[3], mixed_4[7], mixed_1[6]});
+    assign mixed_5[2] = mixed_0[2] ^ (8'hB2 >> {mixed_4[6], mixed_2[4], mixed_4[1]});
+    assign mixed_5[3] = mixed_0[3] ^ (8'hB2 >> {mixed_4[6], mixed_3[7], mixed_3[2]});
+    assign mixed_5[4] = mixed_0[4] ^ (8'h45 >> {mixed_4[0], mixed_4[7], mixed_3[2]});
+    assign mixed_5[5] = mixed_0[5] ^ (8'hB4 >> {mixed_4[1], mixed_3[6], mixed_1[0]});
+    assign mixed_5[6] = mixed_0[6] ^ (8'hB7 >> {mixed_1[3], mixed_1[1], mixed_4[7]});
+    assign mixed_5[7] = mixed_0[7] ^ (8'h6A >> {mixed_3[7], mixed_2[2], mixed_4[2]});
+    wire [7:0] mixed_6;
+    assign mixed_6[0] = mixed_1[0] ^ (8'hBF >> {mixed_5[1], mixed_5[2], mixed_5[3]});
+    assign mixed_6[1] = mixed_1[1] ^ (8'h03 >> {mixed_5[1], mixed_3[0], mixed_5[6]});
+    assign mixed_6[2] = mixed_1[2] ^ (8'hEB >> {mixed_4[7], mixed_5[6], mixed_5[5]});
+    assign mixed_6[3] = mixed_1[3] ^ (8'h85 >> {mixed_2[4], mixed_5[3], mixed_5[0]});
+    assign mixed_6[4] = mixed_1[4] ^ (8'hB7 >> {mixed_4[6], mixed_5[2], mixed_2[5]});
+    assign mixed_6[5] = mixed_1[5] ^ (8'h3E >> {mixed_5[1], mixed_5[0], mixed_3[1]});
+    assign mixed_6[6] = mixed_1[6] ^ (8'h8B >> {mixed_4[7], mixed_3[1], mixed_5[6]});
+    assign mixed_6[7] = mixed_1[7] ^ (8'h16 >> {mixed_5[2], mixed_4[3], mixed_5[6]});
+    wire [7:0] mixed_7;
+    assign mixed_7[0] = mixed_2[0] ^ (8'h56 >> {mixed_6[7], mixed_6[2], mixed_4[5]});
+    assign mixed_7[1] = mixed_2[1] ^ (8'h98 >> {mixed_6[5], mixed_3[6], mixed_4[6]});
+    assign mixed_7[2] = mixed_2[2] ^ (8'h30 >> {mixed_6[3], mixed_6[6], mixed_5[1]});
+    assign mixed_7[3] = mixed_2[3] ^ (8'h01 >> {mixed_4[7], mixed_6[0], mixed_6[3]});
+    assign mixed_7[4] = mixed_2[4] ^ (8'h1A >> {mixed_4[4], mixed_6[6], mixed_4[5]});
+    assign mixed_7[5] = mixed_2[5] ^ (8'h27 >> {mixed_5[5], mixed_6[3], mixed_6[2]});
+    assign mixed_7[6] = mixed_2[6] ^ (8'h59 >> {mixed_6[4], mixed_5[4], mixed_6[0]});
+    assign mixed_7[7] = mixed_2[7] ^ (8'h1F >> {mixed_6[5], mixed_3[0], mixed_5[7]});
+
+    always @(posedge clk) begin
+        word_0 <= mixed_6;
+        word_1 <= mixed_7;
+        word_2 <= mixed_3;
+        word_3 <= mixed_4;
+        word_4 <= mixed_5;
+        out <= word_0[0];
+    end
+endmodule
