@@ -12,7 +12,8 @@ const NEEDED: &[Needed] = &[
 
 /// Runs the tests; arguments are filters on their names.
 pub(crate) fn test(filters: &[String]) -> Result {
-    run(&["test", "--package", "icefarm-browser", "--test", "it", "--", "--ignored"], filters)
+    // As the suite compiles it: a package alone would have other features, and all be built again.
+    run(&["test", "--workspace", "--all-features", "--test", "panel", "--", "--ignored"], filters)
 }
 
 /// Takes the pictures.
