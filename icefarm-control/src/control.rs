@@ -148,7 +148,7 @@ impl ControlBuilder {
             Place::Memory => Box::new(SqliteStore::in_memory()?),
         };
         let Self { config, clock, http, ids, desk, .. } = self;
-        let stored = store.load(config.rules, clock.now())?;
+        let stored = store.load(config.rules.clone(), clock.now())?;
         Ok(Control { store, stored, config, clock, http, ids, desk })
     }
 }

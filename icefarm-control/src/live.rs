@@ -9,7 +9,7 @@ use crate::view::View;
 use futures::{Stream, stream};
 use icefarm_core::wire::{
     BoardDetail, ErrorCode, FarmStatus, Happening, JournalEntry, LiveChange, LiveMessage,
-    LiveSnapshot, WorkerDetail,
+    LiveSnapshot, QueueEntry, WorkerDetail,
 };
 use icefarm_core::{Serial, Timestamp, WorkerName};
 use icefarm_net::ApiError;
@@ -42,6 +42,7 @@ struct Picture {
     boards: BTreeMap<Serial, Dated<BoardDetail>>,
     workers_gone: Gone<WorkerName>,
     boards_gone: Gone<Serial>,
+    queue: Dated<Vec<QueueEntry>>,
 }
 
 /// What is not in the picture any more.
@@ -112,6 +113,7 @@ impl Picture {
             boards: BTreeMap::new(),
             workers_gone: Gone::nothing(),
             boards_gone: Gone::nothing(),
+            queue: (0, Arc::default()),
         }
     }
 
@@ -125,7 +127,11 @@ impl Picture {
         let workers = view.workers().into_iter().map(|worker| (worker.name.clone(), worker));
         let workers =
             date(&self.workers, &mut workers_gone, number, workers, |known, new| known == new);
-        Self { number, status, workers, boards, workers_gone, boards_gone }
+        let queue = match view.queue() {
+            queue if queue == *self.queue.1 => self.queue.clone(),
+            queue => (number, Arc::new(queue)),
+        };
+        Self { number, status, workers, boards, workers_gone, boards_gone, queue }
     }
 
     /// The message for one who saw the farm at this position.
@@ -146,7 +152,8 @@ impl Picture {
         let workers = fresh(&self.workers, newer, WorkerDetail::clone);
         let Some(seen) = seen else {
             let events = last_events(chronicle, last);
-            return LiveMessage::Snapshot(LiveSnapshot { status, workers, boards, events });
+            let queue = self.queue.1.to_vec();
+            return LiveMessage::Snapshot(LiveSnapshot { status, workers, boards, queue, events });
         };
         let is_there = |name: &&WorkerName| self.workers.contains_key(*name);
         let workers_gone = self.workers_gone.since(seen.picture).filter(|name| !is_there(name));
@@ -159,6 +166,7 @@ impl Picture {
             workers_gone: workers_gone.cloned().collect(),
             boards,
             boards_gone: boards_gone.cloned().collect(),
+            queue: (self.queue.0 > newer).then(|| self.queue.1.to_vec()),
             events: events.iter().map(|entry| (**entry).clone()).collect(),
         })
     }

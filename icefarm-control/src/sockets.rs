@@ -73,6 +73,10 @@ impl Outlet for Post {
     fn announce(&self, event: Event) {
         self.hub.broadcast(ServerFrame::new(META_SERIAL, vec![event]));
     }
+
+    fn whisper(&self, client: &ClientName, event: Event) {
+        self.hub.whisper(client, ServerFrame::new(META_SERIAL, vec![event]));
+    }
 }
 
 /// What control does with what its sockets say: it takes their signs of life.
@@ -91,12 +95,18 @@ impl Sockets {
         let (client, instance) = (caller.client.clone(), sub.instance().clone());
         let farm = self.ledger.farm();
         let now = self.ledger.now();
-        let is_due = farm.leases.values().any(|lease| {
-            lease.client == client
-                && lease.instance.as_ref() == Some(&instance)
-                && lease.renewed_by_socket
-                && lease.renew_at() <= now
+        let waits = farm.queue.values().any(|waiting| {
+            *waiting.client() == client
+                && waiting.request.instance.as_ref() == Some(&instance)
+                && waiting.renew_at(&farm) <= now
         });
+        let is_due = waits
+            || farm.leases.values().any(|lease| {
+                lease.client == client
+                    && lease.instance.as_ref() == Some(&instance)
+                    && lease.renewed_by_socket
+                    && lease.renew_at() <= now
+            });
         if is_due {
             let ledger = self.ledger.clone();
             tokio::spawn(async move {
@@ -118,7 +128,9 @@ impl SocketService for Sockets {
     }
 
     fn is_guest(&self, client: &ClientName) -> bool {
-        !self.ledger.farm().leases.values().any(|lease| lease.client == *client)
+        let farm = self.ledger.farm();
+        !farm.leases.values().any(|lease| lease.client == *client)
+            && !farm.queue.values().any(|waiting| waiting.client() == client)
     }
 
     fn opened(&self, caller: &Caller) {

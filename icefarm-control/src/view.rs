@@ -1,10 +1,11 @@
 //! The farm as it is shown: by `/v1`, by the panel, and live.
 
 use crate::ledger::{Ledger, Standings, Wanted};
-use crate::machine::{Board, Contact, Farm, Lease, Obstacle, Worker, millis};
+use crate::machine::{Board, Contact, Farm, Lease, NAME_LABEL, Obstacle, Waiting, Worker, millis};
 use icefarm_core::wire::{
-    BoardCounts, BoardDetail, BoardInFull, BoardStatus, FarmStatus, JournalEntry, LastLease,
-    LeaseDetail, LeasePhase, PROTOCOL, WorkerContact, WorkerCounts, WorkerDetail,
+    BoardCounts, BoardDetail, BoardInFull, BoardLabels, BoardStatus, FarmStatus, JournalEntry,
+    LastLease, LeaseDetail, LeasePhase, PROTOCOL, QueueEntry, Selection, WorkerContact,
+    WorkerCounts, WorkerDetail,
 };
 use icefarm_core::{Serial, Timestamp};
 use std::sync::Arc;
@@ -36,15 +37,29 @@ impl View {
         let lease = self.farm.leases.get(&report.serial);
         BoardDetail {
             serial: report.serial.clone(),
-            name: None,
+            name: self.farm.name_of(&report.serial).map(str::to_owned),
             worker: board.worker.clone(),
             status,
             reason: reason(&self.farm, board),
             since: self.since(&report.serial, status),
             simulated: report.simulated,
-            labels: report.labels.clone(),
+            labels: self.farm.labels_of(board),
             lease: lease.map(|lease| self.lease(lease)),
         }
+    }
+
+    /// What a board is called, there or not.
+    pub(crate) fn labels(&self, serial: &Serial) -> BoardLabels {
+        let labels = match self.farm.boards.get(serial) {
+            Some(board) => self.farm.labels_of(board),
+            None => {
+                let mut own = self.farm.labels.get(serial).map(|own| (**own).clone());
+                own.get_or_insert_default().remove(NAME_LABEL);
+                own.unwrap_or_default()
+            }
+        };
+        let name = self.farm.name_of(serial).map(str::to_owned);
+        BoardLabels { serial: serial.clone(), name, labels }
     }
 
     /// Since when a board stands where it stands. What control does not know of yet, because it
@@ -74,6 +89,34 @@ impl View {
             expires: lease.expires,
             renewed_by_socket: lease.renewed_by_socket,
             phase: phase(&self.farm, lease),
+        }
+    }
+
+    /// All who wait, the next to be served first.
+    pub(crate) fn queue(&self) -> Vec<QueueEntry> {
+        let line = self.farm.line().into_iter().zip(1..);
+        line.map(|(waiting, position)| self.waiting(waiting, position)).collect()
+    }
+
+    fn waiting(&self, waiting: &Waiting, position: u32) -> QueueEntry {
+        let ask = &waiting.request;
+        let serials = match &ask.selection {
+            Selection::Amount(_) => Vec::new(),
+            Selection::Serials(serials) => serials.clone(),
+        };
+        QueueEntry {
+            reservation: waiting.reservation.clone(),
+            position,
+            client: waiting.client().clone(),
+            kind: ask.kind.clone(),
+            amount: waiting.amount(),
+            serials,
+            labels: ask.labels.clone(),
+            simulated: ask.simulated,
+            priority: waiting.priority(),
+            since: waiting.since,
+            expires: waiting.until,
+            why: self.farm.why_waiting(waiting),
         }
     }
 
@@ -116,6 +159,7 @@ impl View {
             trouble: ledger.complaint(),
             boards,
             workers,
+            waiting: u32::try_from(self.farm.queue.len()).unwrap_or(u32::MAX),
             last_event: ledger.chronicle().last(),
         }
     }

@@ -154,6 +154,15 @@ name! {
     ImageName, "image name"
 }
 
+impl Serial {
+    /// What stands in place of a board where something belongs to none:
+    /// [`META_SERIAL`](crate::wire::META_SERIAL).
+    #[must_use]
+    pub fn meta() -> Self {
+        Self(crate::wire::META_SERIAL.into())
+    }
+}
+
 /// What a random id is that comes over the network.
 fn opaque(text: &str) -> Result<(), NameError> {
     if text.len() > MAX_NAME_BYTES {

@@ -37,6 +37,10 @@ const BODIES: &[(&str, &str, &str, &str)] = &[
     ("control", "/v1/boards/SERIAL/end", "details#act", "details#action"),
     ("control", "/v1/boards/SERIAL/reboot", "details#act", "details#action"),
     ("control", "/v1/boards/SERIAL/delete", "details#act", "details#action"),
+    ("control", "/v1/boards/SERIAL/label", "details#label", "details#labelled"),
+    ("control", "/v1/queue", "", "details#queue"),
+    ("control", "/v1/queue/cancel", "control#cancel", "control#cancelled"),
+    ("control", "/v1/clients/NAME/end", "control#nothing", "details#client_ended"),
     ("control", "/v1/workers/NAME/forget", "control#nothing", "details#forgotten"),
     ("control", "/worker/register", "worker#registration", "worker#registered"),
     ("control", "/worker/boards", "worker#report", "worker#reported"),
@@ -82,6 +86,7 @@ const PARTS: &[&str] = &[
     "journal#happening",
     "details#lease",
     "journal#live",
+    "details#waiting",
     "details#worker",
     "evaluation#evaluated",
     "evaluation#outcome",
@@ -135,6 +140,7 @@ fn bodies(exchange: &Exchange, messages: &mut Vec<Message>) {
         add(Ok(schema.to_owned()), body);
     }
     let schema = match *answer {
+        "" if *status == 202 => "control#queued",
         "" if exchange.accept.contains("application/vnd.icefarm.v1+json") => "control#reservation",
         "" if method == "GET" => "control#rows",
         "" => "control#addresses",
@@ -188,7 +194,8 @@ fn told(frame: &Frame, messages: &mut Vec<Message>) {
     for event in events {
         let name = event["event"].as_str().unwrap_or_default();
         let belongs = match name {
-            "hello" | "resync" | "dropped" | "devices_available" => is_meta,
+            "hello" | "resync" | "dropped" | "devices_available" | "queue positions" => is_meta,
+            "reservation granted" | "reservation not granted" => is_meta,
             "error" => true,
             _ => !is_meta,
         };

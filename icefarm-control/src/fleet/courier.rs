@@ -7,7 +7,7 @@ use crate::machine::{Command, Contact, millis};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use icefarm_core::wire::{EndBoard, ErrorCode, ExtendBoard, ReserveBoard};
-use icefarm_core::{LeaseId, Serial, Timestamp};
+use icefarm_core::{LeaseId, Serial};
 use icefarm_net::HttpError;
 use serde::de::IgnoredAny;
 use std::collections::BTreeMap;
@@ -84,7 +84,7 @@ pub(super) async fn run(line: Line, ledger: Arc<Ledger>, manners: Manners) {
                             // The semaphore is never closed.
                             let _place = places.acquire().await;
                             let result =
-                                make(&line, &serial, &call, ledger.now(), manners.timeout).await;
+                                make(&line, &serial, &call, &ledger, manners.timeout).await;
                             Outcome { serial, call, result }
                         });
                     }
@@ -176,12 +176,13 @@ async fn make(
     line: &Line,
     serial: &Serial,
     call: &Call,
-    now: Timestamp,
+    ledger: &Ledger,
     timeout: Duration,
 ) -> Result<(), HttpError> {
-    let serial = serial.clone();
+    let (serial, now) = (serial.clone(), ledger.now());
     let done: Result<IgnoredAny, HttpError> = match call {
         Call::Reserve(lease) => {
+            let name = ledger.farm().name_of(&serial).map(str::to_owned);
             let body = ReserveBoard {
                 serial,
                 kind: lease.kind.clone(),
@@ -189,7 +190,7 @@ async fn make(
                 lease: lease.id,
                 lease_rev: lease.revision,
                 client: lease.client.clone(),
-                name: None,
+                name,
                 expires_in_ms: millis(lease.expires.since(now)),
             };
             line.post("/reserve", &body, timeout).await

@@ -1,7 +1,7 @@
 //! What happens, in words that the owner of a lab understands.
 
-use crate::machine::{Change, Contact, EndReason, Farm};
-use icefarm_core::wire::{BoardStatus, Happening, JournalEntry};
+use crate::machine::{Change, Contact, EndReason, Farm, NAME_LABEL, WaitEnd};
+use icefarm_core::wire::{BoardStatus, Happening, JournalEntry, ReserveRequest, Selection};
 use icefarm_core::{LeaseId, Serial, Timestamp, WorkerName};
 
 /// An entry about nobody. Its number and time are given when it is written down.
@@ -129,7 +129,31 @@ pub(super) fn of_change(farm: &Farm, change: &Change) -> Option<JournalEntry> {
         Change::LeaseExtended { .. }
         | Change::LeaseWarned { .. }
         | Change::RequestAnswered { .. }
-        | Change::RequestForgotten { .. } => return None,
+        | Change::RequestForgotten { .. }
+        | Change::WaiterSeen { .. } => return None,
+        Change::WaitBegan(waiting) => {
+            let ask = &waiting.request;
+            let seconds = waiting.until.since(waiting.since).as_secs();
+            let text = format!("{} waits up to {seconds} s for {}", waiting.client(), wish(ask));
+            let client = Some(waiting.client().clone());
+            JournalEntry { client, ..entry(What::WaitBegan, text) }
+        }
+        // The leases that it got say so.
+        Change::WaitEnded { end: WaitEnd::Granted, .. } => return None,
+        Change::WaitEnded { waiting, end } => {
+            let (client, ask) = (waiting.client(), &waiting.request);
+            let text = format!("{client} waits no more for {}: {end}", wish(ask));
+            JournalEntry { client: Some(client.clone()), ..entry(What::WaitEnded, text) }
+        }
+        Change::BoardLabelled { serial, labels } => {
+            let list: Vec<_> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            let text = match labels.get(NAME_LABEL) {
+                _ if labels.is_empty() => format!("board {serial} has no labels any more"),
+                Some(name) if labels.len() == 1 => format!("board {serial} is called {name}"),
+                _ => format!("board {serial} has the labels {}", list.join(", ")),
+            };
+            of_board(What::BoardLabelled, farm, serial, text)
+        }
         Change::LeaseEnded { lease, reason } => {
             let text = format!(
                 "{}'s lease {} of board {} is over: {reason}",
@@ -147,6 +171,21 @@ pub(super) fn of_change(farm: &Farm, change: &Change) -> Option<JournalEntry> {
             JournalEntry { warning, lease: Some(lease.id), client, ..entry }
         }
     })
+}
+
+/// What somebody wants who waits.
+fn wish(ask: &ReserveRequest) -> String {
+    let labels: Vec<_> = ask.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let labelled =
+        if labels.is_empty() { String::new() } else { format!(" with {}", labels.join(", ")) };
+    match &ask.selection {
+        Selection::Amount(1) => format!("a board{labelled} for {}", ask.kind),
+        Selection::Amount(amount) => format!("{amount} boards{labelled} for {}", ask.kind),
+        Selection::Serials(serials) => {
+            let serials: Vec<_> = serials.iter().map(Serial::as_str).collect();
+            format!("{}{labelled} for {}", serials.join(", "), ask.kind)
+        }
+    }
 }
 
 /// What to say of a board that stands elsewhere now, if nothing else tells why.

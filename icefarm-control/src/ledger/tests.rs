@@ -22,6 +22,9 @@ impl Outlet for Heard {
     fn announce(&self, event: Event) {
         self.0.lock().unwrap().push(format!("all: {} {:?}", event.event, event.fields));
     }
+    fn whisper(&self, client: &ClientName, event: Event) {
+        self.0.lock().unwrap().push(format!("{client}: {} {:?}", event.event, event.fields));
+    }
 }
 
 /// A store that counts, fails or panics on demand.

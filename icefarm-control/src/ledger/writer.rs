@@ -5,8 +5,8 @@ use super::draft::Draft;
 use super::{BATCH, Health, LedgerError, Trims, Work};
 use crate::machine::{Answer, Farm};
 use crate::store::{Letter, Store};
-use icefarm_core::wire::{Event, events};
-use icefarm_core::{ClientName, Timestamp};
+use icefarm_core::wire::{Event, QueuePosition, events};
+use icefarm_core::{ClientName, Object, Timestamp, Value};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -16,6 +16,8 @@ pub(crate) trait Outlet: Send + Sync + 'static {
     fn deliver(&self, client: &ClientName, seq: u64, letter: &Letter);
     /// Sends an event that is soon out of date to everybody.
     fn announce(&self, event: Event);
+    /// Sends an event that is soon out of date to a client.
+    fn whisper(&self, client: &ClientName, event: Event);
 }
 
 pub(super) type Reply = oneshot::Sender<Result<Answer, LedgerError>>;
@@ -107,6 +109,7 @@ impl Writer {
             });
         }
         self.chronicle.add(draft.batch.entries);
+        let before = self.farm.clone();
         if !draft.batch.changes.is_empty() {
             self.farm = Arc::new(draft.farm);
             self.published.send_replace(self.farm.clone());
@@ -120,6 +123,35 @@ impl Writer {
         }
         if let Some(amount) = draft.available {
             self.outlet.announce(Event::new(events::DEVICES_AVAILABLE).with("amount", amount));
+        }
+        self.tell_positions(&before);
+    }
+
+    /// Tells who waits where they stand now, if that is elsewhere than before.
+    fn tell_positions(&self, before: &Farm) {
+        let now = &self.farm;
+        let (old, new) = (before.queue.keys(), now.queue.keys());
+        if old.eq(new) {
+            return;
+        }
+        let before = before.positions();
+        for (client, positions) in now.positions() {
+            let known = before.get(&client);
+            if known.is_some_and(|known| known.requests == positions.requests) {
+                continue;
+            }
+            let request = |position: &QueuePosition| {
+                Value::Object(Object::from_iter([
+                    ("request".to_owned(), position.request.as_str().into()),
+                    ("reservation".to_owned(), position.reservation.as_str().into()),
+                    ("position".to_owned(), position.position.into()),
+                ]))
+            };
+            let requests: Vec<Value> = positions.requests.iter().map(request).collect();
+            let event = Event::new(events::QUEUE_POSITIONS)
+                .with("waiting", positions.waiting)
+                .with("requests", requests);
+            self.outlet.whisper(&client, event);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a decision changes, and why leases end.
 
-use super::{Answered, Board, Lease, Worker};
+use super::{Answered, Board, Labels, Lease, WaitEnd, Waiting, Worker};
 use icefarm_core::wire::ErrorCode;
 use icefarm_core::{ClientName, LeaseId, RequestId, Serial, Timestamp, WorkerName};
 use std::collections::BTreeSet;
@@ -107,6 +107,29 @@ pub enum Change {
         /// The answer.
         answered: Arc<Answered>,
     },
+    /// A request waits for boards.
+    WaitBegan(Arc<Waiting>),
+    /// The process of a request that waits gave a sign of life. Not stored.
+    WaiterSeen {
+        /// Which one.
+        arrival: u64,
+        /// When.
+        at: Timestamp,
+    },
+    /// A request does not wait any more. What it is answered was noted before.
+    WaitEnded {
+        /// The request.
+        waiting: Arc<Waiting>,
+        /// Why.
+        end: WaitEnd,
+    },
+    /// A board has these labels from an operator, and no others.
+    BoardLabelled {
+        /// The board.
+        serial: Serial,
+        /// All of them.
+        labels: Arc<Labels>,
+    },
     /// A request is so old that nobody repeats it.
     RequestForgotten {
         /// Who asked.
@@ -127,6 +150,7 @@ impl Change {
                 | Self::WorkerSilent { .. }
                 | Self::ClaimsRefused { .. }
                 | Self::BoardMissing { .. }
+                | Self::WaiterSeen { .. }
         )
     }
 }

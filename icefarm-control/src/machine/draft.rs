@@ -1,9 +1,9 @@
 //! A decision in the making.
 
 use super::farm::millis;
-use super::{Answer, Change, Decision, EndReason, Farm, Lease, Notice};
+use super::{Answer, Board, Change, Decision, EndReason, Farm, Lease, Notice, queue};
 use icefarm_core::wire::{Event, events};
-use icefarm_core::{Serial, Timestamp};
+use icefarm_core::{ClientName, Serial, Timestamp};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -14,12 +14,14 @@ pub(super) struct Draft<'a> {
     pub(super) now: Timestamp,
     changes: Vec<Change>,
     notices: Vec<Notice>,
+    may_serve: bool,
 }
 
 impl<'a> Draft<'a> {
     pub(super) fn new(farm: &'a Farm, now: Timestamp) -> Self {
         let (changes, notices) = (Vec::new(), Vec::new());
-        Self { before: farm, farm: Cow::Borrowed(farm), now, changes, notices }
+        let (before, farm) = (farm, Cow::Borrowed(farm));
+        Self { before, farm, now, changes, notices, may_serve: false }
     }
 
     /// The farm with all changes so far.
@@ -28,8 +30,20 @@ impl<'a> Draft<'a> {
     }
 
     pub(super) fn change(&mut self, change: Change) {
+        self.may_serve |= queue::may_serve(&self.farm, &change);
         self.farm.to_mut().apply(&change);
         self.changes.push(change);
+    }
+
+    /// Whether something has changed that may let somebody have boards who waits.
+    pub(super) fn may_serve(&self) -> bool {
+        self.may_serve
+    }
+
+    /// Tells a client something that is about no board.
+    pub(super) fn tell_client(&mut self, client: &ClientName, event: Event) {
+        let (client, serial, contents) = (client.clone(), Serial::meta(), vec![event]);
+        self.notices.push(Notice::Client { client, serial, contents });
     }
 
     /// Tells a lease's holder something. Every event names the lease.
@@ -74,16 +88,24 @@ impl<'a> Draft<'a> {
 
     pub(super) fn finish(mut self, answer: Answer) -> Decision {
         if !self.changes.is_empty() && self.became_available() {
-            self.notices.push(Notice::Available { amount: self.farm.offered().count() });
+            self.notices.push(Notice::Available { amount: self.farm.offered().len() });
         }
         Decision { changes: self.changes, notices: self.notices, answer }
     }
 
     /// Whether a board can be reserved now that could not before.
     fn became_available(&self) -> bool {
-        self.farm.offered().any(|board| match self.before.boards.get(board.serial()) {
+        let is_new = |board: &&Arc<Board>| match self.before.boards.get(board.serial()) {
             Some(before) => self.before.obstacle(before).is_some(),
             None => true,
-        })
+        };
+        let offered = self.farm.offered();
+        if self.before.queue.is_empty() {
+            return offered.iter().any(is_new);
+        }
+        // It may have been free before, and set aside.
+        let before: Vec<&Serial> =
+            self.before.offered().into_iter().map(|board| board.serial()).collect();
+        offered.iter().any(|board| !before.contains(&board.serial()))
     }
 }

@@ -1,6 +1,7 @@
 //! What control knows: workers, boards, leases, tokens and answered requests.
 
-use super::{Change, Rules};
+use super::share::Share;
+use super::{Change, Labels, Rules, WaitEnd, Waiting};
 use icefarm_core::wire::{BoardReport, BoardStatus, GrantedBoard, ReservationAnswer};
 use icefarm_core::{
     ClientName, Incarnation, InstanceId, Kind, KindInfo, LeaseId, Object, PluginInfo, RequestId,
@@ -36,6 +37,10 @@ pub struct Farm {
     pub next_lease: LeaseId,
     /// The answers to requests that may be repeated.
     pub requests: BTreeMap<(ClientName, RequestId), Arc<Answered>>,
+    /// The requests that wait for boards, by their arrival.
+    pub queue: BTreeMap<u64, Arc<Waiting>>,
+    /// What operators call boards. It outlives the boards.
+    pub labels: BTreeMap<Serial, Arc<Labels>>,
 }
 
 /// A worker.
@@ -189,7 +194,8 @@ pub struct Given {
     pub kind: Kind,
 }
 
-/// A reservation that may be asked for again under its request id.
+/// A reservation that may be asked for again under its request id, or a request that waited in
+/// vain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answered {
     /// What was asked for, so that an id used twice for different things is found out.
@@ -200,6 +206,9 @@ pub struct Answered {
     pub reservation: ReservationId,
     /// The boards with their workers' addresses and leases.
     pub boards: Vec<(Serial, String, LeaseId)>,
+    /// Why it has no boards, if it waited for them in vain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub over: Option<WaitEnd>,
 }
 
 impl Farm {
@@ -216,6 +225,8 @@ impl Farm {
             given: BTreeMap::new(),
             next_lease: LeaseId(1),
             requests: BTreeMap::new(),
+            queue: BTreeMap::new(),
+            labels: BTreeMap::new(),
         }
     }
 
@@ -281,6 +292,24 @@ impl Farm {
             Change::RequestForgotten { client, request } => {
                 self.requests.remove(&(client.clone(), request.clone()));
             }
+            Change::WaitBegan(waiting) => {
+                self.queue.insert(waiting.arrival, Arc::clone(waiting));
+            }
+            Change::WaiterSeen { arrival, at } => {
+                if let Some(waiting) = self.queue.get_mut(arrival) {
+                    Arc::make_mut(waiting).seen = *at;
+                }
+            }
+            Change::WaitEnded { waiting, .. } => {
+                self.queue.remove(&waiting.arrival);
+            }
+            Change::BoardLabelled { serial, labels } => {
+                if labels.is_empty() {
+                    self.labels.remove(serial);
+                } else {
+                    self.labels.insert(serial.clone(), Arc::clone(labels));
+                }
+            }
         }
     }
 
@@ -312,6 +341,9 @@ impl Farm {
         }
         for board in farm.boards.values_mut().map(Arc::make_mut) {
             board.missing = None;
+        }
+        for waiting in farm.queue.values_mut().map(Arc::make_mut) {
+            waiting.seen = waiting.since;
         }
         farm
     }
@@ -360,13 +392,13 @@ impl Farm {
         self.boards.values().any(|board| !board.report.simulated && there(board))
     }
 
-    /// The boards that a reservation can get that says nothing about simulation: the free real
-    /// ones, or the free simulated ones in a farm that has no real board.
-    pub fn offered(&self) -> impl Iterator<Item = &Arc<Board>> {
-        let simulated = !self.has_real_boards();
-        self.boards.values().filter(move |board| {
-            board.report.simulated == simulated && self.obstacle(board).is_none()
-        })
+    /// The boards that a reservation can get that neither waits nor says anything about simulation:
+    /// the free real ones, or the free simulated ones in a farm that has no real board. What is
+    /// set aside for those who wait is not among them.
+    #[must_use]
+    pub fn offered(&self) -> Vec<&Arc<Board>> {
+        let share = Share::behind(self, |_| true);
+        share.left(!self.has_real_boards()).collect()
     }
 
     /// What the board is said to be at: its worker's word, unless control knows better.
@@ -394,6 +426,7 @@ impl Farm {
             url: url.clone(),
             lease: *lease,
             expires_in_ms: left(serial, *lease),
+            name: self.name_of(serial).map(str::to_owned),
         };
         let boards = answered.boards.iter().map(board).collect();
         ReservationAnswer { reservation: answered.reservation.clone(), boards }

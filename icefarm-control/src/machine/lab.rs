@@ -13,7 +13,7 @@ pub(crate) const START: Timestamp = Timestamp(1_000_000);
 pub(crate) struct Lab {
     pub(crate) farm: Farm,
     pub(crate) now: Timestamp,
-    reservations: u64,
+    pub(crate) reservations: u64,
 }
 
 pub(crate) fn serial(text: &str) -> Serial {
@@ -88,6 +88,9 @@ pub(crate) fn ask(client: &str, selection: Selection) -> ReserveRequest {
         instance: None,
         ttl_s: None,
         simulated: None,
+        labels: Default::default(),
+        wait_s: None,
+        priority: None,
     }
 }
 
@@ -179,7 +182,7 @@ impl Lab {
     }
 
     pub(crate) fn available(&self) -> Vec<&str> {
-        self.farm.offered().map(|board| board.serial().as_str()).collect()
+        self.farm.offered().into_iter().map(|board| board.serial().as_str()).collect()
     }
 }
 

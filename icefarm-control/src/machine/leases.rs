@@ -1,8 +1,8 @@
 //! The life of a lease after it was granted.
 
 use super::draft::Draft;
-use super::{Answer, EndReason, Farm, Lease, Refusal};
-use icefarm_core::wire::ErrorCode;
+use super::{Answer, EndReason, Farm, Lease, Refusal, WaitEnd, queue};
+use icefarm_core::wire::{CancelAnswer, ErrorCode};
 use icefarm_core::{ClientName, InstanceId, LeaseId, Serial, Timestamp};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -56,11 +56,26 @@ pub(super) fn end(
     serials: Option<Vec<Serial>>,
     instance: Option<&InstanceId>,
 ) -> Result<Answer, Refusal> {
+    if serials.is_none() {
+        // Who gives everything back does not wait for more.
+        queue::give_up_all(draft, client, instance, WaitEnd::Cancelled);
+    }
     let leases = meant(draft.farm(), client, serials, instance);
     for lease in &leases {
         draft.end_lease(&lease.serial, EndReason::Ended);
     }
     Ok(serials_of(&leases))
+}
+
+/// An operator ends everything that a client has and waits for.
+pub(super) fn clear(draft: &mut Draft<'_>, client: &ClientName) -> Result<Answer, Refusal> {
+    let cancelled = queue::give_up_all(draft, client, None, WaitEnd::Revoked);
+    let leases = meant(draft.farm(), client, None, None);
+    for lease in &leases {
+        draft.end_lease(&lease.serial, EndReason::Revoked);
+    }
+    let ended = leases.iter().map(|lease| lease.serial.clone()).collect();
+    Ok(Answer::Cancelled(CancelAnswer { cancelled, ended }))
 }
 
 pub(super) fn revoke(
@@ -91,6 +106,7 @@ pub(super) fn renew(
     client: &ClientName,
     instance: &InstanceId,
 ) -> Result<Answer, Refusal> {
+    queue::renew(draft, client, instance);
     let mut leases = meant(draft.farm(), client, None, Some(instance));
     leases.retain(|lease| lease.renewed_by_socket && lease.renew_at() <= draft.now);
     for lease in &leases {

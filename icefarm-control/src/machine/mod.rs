@@ -14,9 +14,13 @@
 mod change;
 mod draft;
 mod farm;
+mod labels;
 mod leases;
+mod limits;
+mod queue;
 mod refusal;
 mod reserve;
+mod share;
 mod workers;
 
 #[cfg(test)]
@@ -26,7 +30,9 @@ pub(crate) mod lab;
 #[cfg(test)]
 mod operator_tests;
 #[cfg(test)]
-mod properties;
+pub(crate) mod properties;
+#[cfg(test)]
+mod queue_tests;
 #[cfg(test)]
 mod repeat_tests;
 #[cfg(test)]
@@ -37,19 +43,24 @@ mod wake_tests;
 pub use change::{Change, EndReason};
 pub(crate) use farm::millis;
 pub use farm::{Answered, Board, Contact, Farm, Given, Lease, Obstacle, Secret, Worker};
+pub use labels::{Labels, NAME_LABEL};
+pub use limits::{ClientLimit, Excess, LimitError, LimitedBy, NamePattern};
+pub use queue::{Cancelled, WaitEnd, Waiting};
 pub use refusal::Refusal;
 
 use draft::Draft;
 use icefarm_core::wire::{
-    BoardReport, ErrorCode, Event, Registration, ReservationAnswer, ReserveRequest,
+    BoardReport, CancelAnswer, ErrorCode, Event, Queued, Registration, ReservationAnswer,
+    ReserveRequest,
 };
 use icefarm_core::{
     ClientName, Incarnation, InstanceId, LeaseId, ReservationId, Serial, Timestamp, WorkerName,
 };
+use std::sync::Arc;
 use std::time::Duration;
 
-/// The times that the farm keeps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The times and limits that the farm keeps.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rules {
     /// How long a lease lasts whose client says nothing else.
     pub default_ttl: Duration,
@@ -64,6 +75,14 @@ pub struct Rules {
     pub forget_worker_after: Duration,
     /// For how long a reservation can be asked for again under its request id.
     pub remember_requests: Duration,
+    /// How many requests may wait for boards.
+    pub waiting: usize,
+    /// How many requests of one client may wait for boards.
+    pub waiting_each: usize,
+    /// A request of a process that gives no sign of life for so long does not wait any more.
+    pub wait_silence: Duration,
+    /// What clients may have at most; the first that matches a name counts.
+    pub limits: Arc<[ClientLimit]>,
 }
 
 impl Default for Rules {
@@ -75,6 +94,10 @@ impl Default for Rules {
             lost_after: Duration::from_secs(180),
             forget_worker_after: Duration::from_secs(7 * 24 * 3600),
             remember_requests: Duration::from_secs(3600),
+            waiting: 1000,
+            waiting_each: 100,
+            wait_silence: Duration::from_secs(60),
+            limits: Arc::new([]),
         }
     }
 }
@@ -148,6 +171,22 @@ pub enum Command {
         client: ClientName,
         /// The process.
         instance: InstanceId,
+    },
+    /// Requests are not to wait any more.
+    CancelWait(Cancelled),
+    /// An operator ends all leases of a client, and lets none of its requests wait.
+    ClearClient {
+        /// The client.
+        client: ClientName,
+    },
+    /// An operator gives a board labels and takes others from it.
+    Label {
+        /// The board.
+        serial: Serial,
+        /// What it gets, instead of what it has under the same keys.
+        set: Labels,
+        /// The keys of what it loses.
+        remove: Vec<String>,
     },
     /// An operator ends leases.
     Revoke {
@@ -227,6 +266,10 @@ pub enum Answer {
     Done,
     /// The boards were reserved.
     Reserved(ReservationAnswer),
+    /// The request waits for boards.
+    Queued(Queued),
+    /// These do not wait any more, and these boards were given back.
+    Cancelled(CancelAnswer),
     /// These boards were extended or ended.
     Serials(Vec<Serial>),
     /// The worker's word was taken, except of these boards, which another worker has.
@@ -265,6 +308,9 @@ pub fn decide(farm: &Farm, command: Command, now: Timestamp) -> Result<Decision,
             leases::end(&mut draft, &client, serials, instance.as_ref())
         }
         Command::Renew { client, instance } => leases::renew(&mut draft, &client, &instance),
+        Command::CancelWait(which) => queue::cancel(&mut draft, &which),
+        Command::ClearClient { client } => leases::clear(&mut draft, &client),
+        Command::Label { serial, set, remove } => labels::label(&mut draft, serial, set, &remove),
         Command::Revoke { serials, lease } => leases::revoke(&mut draft, &serials, lease),
         Command::LeaseFailed { serial, lease, reason, code } => {
             leases::fail(&mut draft, &serial, lease, reason, code)
@@ -280,9 +326,11 @@ pub fn decide(farm: &Farm, command: Command, now: Timestamp) -> Result<Decision,
             leases::tick(&mut draft);
             workers::tick(&mut draft);
             reserve::tick(&mut draft);
+            queue::tick(&mut draft);
             Ok(Answer::Done)
         }
     }?;
+    queue::serve(&mut draft);
     Ok(draft.finish(answer))
 }
 
@@ -294,6 +342,7 @@ impl Farm {
         let workers = self.workers.values().map(|worker| workers::due(self, worker));
         let missing = self.boards.values().filter_map(|board| workers::missing_due(self, board));
         let requests = self.requests.values().map(|answered| reserve::due(self, answered));
-        leases.chain(workers).chain(missing).chain(requests).min()
+        let queue = self.queue.values().map(|waiting| queue::due(self, waiting));
+        leases.chain(workers).chain(missing).chain(requests).chain(queue).min()
     }
 }

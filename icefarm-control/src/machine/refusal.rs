@@ -1,7 +1,8 @@
 //! Why a command is refused.
 
+use super::{LimitedBy, WaitEnd};
 use icefarm_core::wire::{BoardStatus, ErrorCode, ErrorDetail};
-use icefarm_core::{ArgError, Kind, RequestId, Serial, WorkerName};
+use icefarm_core::{ArgError, ClientName, Kind, RequestId, ReservationId, Serial, WorkerName};
 use std::time::Duration;
 
 /// Why a command was refused. Nothing was changed.
@@ -39,6 +40,66 @@ pub enum Refusal {
         available: usize,
         /// How many simulated ones are free but were not asked for.
         simulated: usize,
+        /// How many more are free, and set aside for those who wait.
+        kept: usize,
+    },
+    /// The farm does not know so many boards that would do, free or not.
+    Impossible {
+        /// How many were asked for.
+        wanted: u32,
+        /// How many there are.
+        known: usize,
+    },
+    /// The board is free, and set aside for somebody who waits.
+    Kept {
+        /// The board.
+        serial: Serial,
+    },
+    /// The board lacks a label that was asked for.
+    OtherLabels {
+        /// The board.
+        serial: Serial,
+        /// The label's key.
+        key: String,
+        /// What it was to be.
+        value: String,
+    },
+    /// The request goes beyond a limit of its client.
+    Limited(LimitedBy),
+    /// A request that may wait has no id, by which it could be found again.
+    WaitWithoutRequest,
+    /// Too many requests wait.
+    QueueFull {
+        /// How many may.
+        limit: usize,
+        /// Whose they are, if it is the limit of one client.
+        client: Option<ClientName>,
+    },
+    /// The request waited in vain.
+    WaitOver {
+        /// The request.
+        request: RequestId,
+        /// Why it does not wait any more.
+        end: WaitEnd,
+    },
+    /// Nothing waits under this name.
+    NotWaiting {
+        /// The name.
+        reservation: ReservationId,
+    },
+    /// It was not said what is to be cancelled.
+    CancelWhat,
+    /// Labels that cannot be.
+    BadLabel {
+        /// What is wrong.
+        reason: String,
+    },
+    /// Another board has the name.
+    NameInUse {
+        /// The name.
+        name: String,
+        /// The other board.
+        serial: Serial,
     },
     /// No worker has the board.
     UnknownSerial {
@@ -114,17 +175,29 @@ impl Refusal {
         let code = match self {
             Self::UnknownKind { .. } => Code::UnknownKind,
             Self::BadArguments { .. } => Code::BadArguments,
-            Self::NoTime | Self::Mixed | Self::ImpossibleToken { .. } => Code::BadRequest,
+            Self::NoTime
+            | Self::Mixed
+            | Self::ImpossibleToken { .. }
+            | Self::WaitWithoutRequest
+            | Self::CancelWhat
+            | Self::BadLabel { .. } => Code::BadRequest,
             Self::RequestReused { .. }
             | Self::StaleIncarnation { .. }
             | Self::WorkerThere { .. }
-            | Self::NameTaken { .. } => Code::Conflict,
-            Self::NotEnough { .. } => Code::NotEnoughDevices,
+            | Self::NameTaken { .. }
+            | Self::NameInUse { .. } => Code::Conflict,
+            Self::NotEnough { .. } | Self::Impossible { .. } => Code::NotEnoughDevices,
+            Self::Limited(_) => Code::LimitExceeded,
+            Self::QueueFull { .. } => Code::Overloaded,
+            Self::WaitOver { end: WaitEnd::Expired, .. } => Code::WaitExpired,
+            Self::WaitOver { .. } => Code::WaitCancelled,
             Self::UnknownSerial { .. } => Code::UnknownSerial,
-            Self::NotAvailable { .. } | Self::NotOffered { .. } | Self::OtherNature { .. } => {
-                Code::NotAvailable
-            }
-            Self::UnknownWorker { .. } => Code::NotFound,
+            Self::NotAvailable { .. }
+            | Self::NotOffered { .. }
+            | Self::OtherNature { .. }
+            | Self::OtherLabels { .. }
+            | Self::Kept { .. } => Code::NotAvailable,
+            Self::UnknownWorker { .. } | Self::NotWaiting { .. } => Code::NotFound,
             Self::OtherProtocol { .. } => Code::VersionMismatch,
         };
         let detail = ErrorDetail::new(code, self.to_string());
@@ -140,7 +213,17 @@ impl Refusal {
             Self::NotEnough { wanted, available, .. } => {
                 detail.with("wanted", *wanted).with("available", *available)
             }
+            Self::Impossible { wanted, known } => {
+                detail.with("wanted", *wanted).with("known", *known)
+            }
+            Self::Limited(limited) => detail.with("limit", limited.names.to_string()),
+            Self::WaitOver { request, end } => {
+                detail.with("request", request.as_str()).with("reason", end.as_str())
+            }
             Self::UnknownSerial { serial }
+            | Self::NameInUse { serial, .. }
+            | Self::Kept { serial }
+            | Self::OtherLabels { serial, .. }
             | Self::NotOffered { serial, .. }
             | Self::OtherNature { serial, .. } => detail.with("serial", serial.as_str()),
             Self::NotAvailable { serial, status } => {
@@ -188,10 +271,11 @@ impl std::fmt::Display for Refusal {
                 write!(
                     f,
                     "`request` {request} was used for another reservation, with other boards, \
-                     `kind`, `args`, `ttl_s`, `instance` or `simulated`; choose a new id"
+                     `kind`, `args`, `ttl_s`, `instance`, `simulated`, `labels`, `wait_s` or \
+                     `priority`; choose a new id"
                 )
             }
-            Self::NotEnough { wanted, available, simulated } => {
+            Self::NotEnough { wanted, available, simulated, kept } => {
                 let boards = if *wanted == 1 { "board was" } else { "boards were" };
                 write!(f, "{wanted} {boards} asked for and {available} can be had now")?;
                 if *simulated > 0 {
@@ -201,8 +285,52 @@ impl std::fmt::Display for Refusal {
                          for by `simulated`: true"
                     )?;
                 }
+                if *kept > 0 {
+                    write!(f, "; {kept} more are free, and set aside for those who wait")?;
+                }
                 Ok(())
             }
+            Self::Impossible { wanted, known } => write!(
+                f,
+                "{wanted} boards were asked for and the farm knows {known} that would do, so it is \
+                 no use to wait"
+            ),
+            Self::Kept { serial } => write!(
+                f,
+                "board `{serial}` is free, and set aside for one who waits; with `wait_s` this \
+                 request waits its turn"
+            ),
+            Self::OtherLabels { serial, key, value } => {
+                write!(f, "board `{serial}` does not have the label {key}={value}")
+            }
+            Self::Limited(limited) => write!(f, "{limited}"),
+            Self::WaitWithoutRequest => f.write_str(
+                "`wait_s` needs a `request`, a new UUID, by which the request is found again",
+            ),
+            Self::QueueFull { limit, client: None } => {
+                write!(f, "{limit} requests wait for boards already, which is the limit")
+            }
+            Self::QueueFull { limit, client: Some(client) } => write!(
+                f,
+                "{limit} requests of `{client}` wait for boards already, which is the limit"
+            ),
+            Self::WaitOver { request, end } => {
+                write!(f, "request {request} got no boards: {end}; send it under a new id")
+            }
+            Self::NotWaiting { reservation } => write!(
+                f,
+                "nothing waits as {reservation}; it may have its boards by now, or have been given \
+                 up"
+            ),
+            Self::CancelWhat => f.write_str(
+                "say what is to be cancelled: `name` with or without `request`, or `reservation`",
+            ),
+            Self::BadLabel { reason } => f.write_str(reason),
+            Self::NameInUse { name, serial } => write!(
+                f,
+                "board `{serial}` goes by `{name}` already; choose another name, or take it from \
+                 that one first"
+            ),
             Self::UnknownSerial { serial } => write!(f, "no worker has a board `{serial}`"),
             Self::NotAvailable { serial, status } => {
                 write!(f, "board `{serial}` cannot be reserved now: it is {status}")

@@ -1,15 +1,12 @@
-//! Choosing boards and granting leases.
+//! Granting leases, and answering repeated requests.
 
 use super::draft::Draft;
-use super::refusal::some_time;
-use super::{Answer, Answered, Board, Change, Contact, Farm, Lease, Refusal};
+use super::queue::{self, Waiting};
+use super::share::{self, Share};
+use super::{Answer, Answered, Change, Farm, Lease, Refusal, limits};
 use icefarm_core::wire::{ReserveRequest, Selection};
-use icefarm_core::{
-    ClientName, InstanceId, Kind, LeaseId, Object, RequestId, ReservationId, Serial, Timestamp,
-    WorkerName,
-};
+use icefarm_core::{ClientName, InstanceId, LeaseId, RequestId, ReservationId, Serial, Timestamp};
 use sha2::{Digest as _, Sha256};
-use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,25 +16,30 @@ pub(super) fn reserve(
     ask: ReserveRequest,
     reservation: ReservationId,
 ) -> Result<Answer, Refusal> {
-    let asked = describe(&ask);
-    if let Some(request) = &ask.request
-        && let Some(answered) = draft.farm().requests.get(&(ask.name.clone(), request.clone()))
-    {
-        if answered.asked != asked {
-            return Err(Refusal::RequestReused { request: request.clone() });
-        }
-        return Ok(Answer::Reserved(draft.farm().answer_again(answered, draft.now)));
+    if let Some(answer) = repeated(draft, &ask)? {
+        return Ok(answer);
     }
-
     let farm = draft.farm();
-    let ttl = time_to_live(farm, ask.ttl_s)?;
-    let workers = offering(farm, &ask.kind, &ask.args)?;
-    let serials = match &ask.selection {
-        Selection::Amount(amount) => choose(farm, &workers, &ask.kind, *amount, ask.simulated)?,
-        Selection::Serials(serials) => named(farm, &workers, &ask.kind, serials, ask.simulated)?,
+    let wait_s = ask.wait_s.filter(|seconds| *seconds > 0);
+    if wait_s.is_some() && ask.request.is_none() {
+        return Err(Refusal::WaitWithoutRequest);
+    }
+    limits::check(farm, &ask)?;
+    share::check(farm, &ask, wait_s.is_some())?;
+    let ttl = limits::ttl(farm, &ask);
+    // Who does not wait comes after all who do.
+    let priority = ask.priority.unwrap_or(0);
+    let comes_before = |waiting: &Waiting| wait_s.is_none() || waiting.priority() >= priority;
+    let mut share = Share::behind(farm, comes_before);
+    let taken = limits::check_held(farm, &ask, 0).and_then(|()| share.take(&ask));
+    let serials = match (taken, wait_s) {
+        (Ok(serials), _) => serials,
+        (Err(_), Some(wait_s)) => return queue::join(draft, ask, reservation, wait_s),
+        (Err(refusal), None) => return Err(refusal),
     };
     let boards = grant(draft, &ask, ttl, &reservation, serials);
-    let answered = Answered { asked, at: draft.now, reservation, boards };
+    let asked = describe(&ask);
+    let answered = Answered { asked, at: draft.now, reservation, boards, over: None };
     let answer = draft.farm().answer_again(&answered, draft.now);
     if let Some(request) = ask.request
         && !answered.boards.is_empty()
@@ -48,106 +50,30 @@ pub(super) fn reserve(
     Ok(Answer::Reserved(answer))
 }
 
-fn time_to_live(farm: &Farm, ttl_s: Option<u32>) -> Result<Duration, Refusal> {
-    let wanted = match ttl_s {
-        Some(seconds) => some_time(Duration::from_secs(seconds.into()))?,
-        None => farm.rules.default_ttl,
-    };
-    Ok(farm.rules.max_ttl.map_or(wanted, |max| wanted.min(max)))
+/// The answer to a request that came before.
+fn repeated(draft: &mut Draft<'_>, ask: &ReserveRequest) -> Result<Option<Answer>, Refusal> {
+    let Some(request) = &ask.request else { return Ok(None) };
+    let reused = || Refusal::RequestReused { request: request.clone() };
+    if let Some(waiting) = draft.farm().waiting(&ask.name, request).cloned() {
+        if *waiting.request != *ask {
+            return Err(reused());
+        }
+        queue::note_life(draft, &waiting);
+        return Ok(Some(Answer::Queued(queue::place(draft.farm(), &waiting, draft.now))));
+    }
+    let key = (ask.name.clone(), request.clone());
+    let Some(answered) = draft.farm().requests.get(&key) else { return Ok(None) };
+    // One that was cancelled before it came is known by its id alone.
+    if !answered.asked.is_empty() && answered.asked != describe(ask) {
+        return Err(reused());
+    }
+    if let Some(end) = answered.over {
+        return Err(Refusal::WaitOver { request: request.clone(), end });
+    }
+    Ok(Some(Answer::Reserved(draft.farm().answer_again(answered, draft.now))))
 }
 
-/// The workers that offer the kind with these arguments.
-fn offering(farm: &Farm, kind: &Kind, args: &Object) -> Result<BTreeSet<WorkerName>, Refusal> {
-    let living = || farm.workers.values().filter(|worker| worker.contact != Contact::Lost);
-    let mut workers = BTreeSet::new();
-    let mut wrong = None;
-    for worker in living() {
-        match worker.kind(kind).map(|info| info.check_args(args)) {
-            Some(Ok(())) => {
-                workers.insert(worker.name.clone());
-            }
-            Some(Err(error)) => wrong = Some(error),
-            None => {}
-        }
-    }
-    match wrong {
-        // One worker that takes them is enough: workers of several versions may be about.
-        _ if !workers.is_empty() => Ok(workers),
-        Some(error) => Err(Refusal::BadArguments { kind: kind.clone(), error }),
-        None => {
-            let known: BTreeSet<_> =
-                living().flat_map(|worker| worker.kinds.iter().map(|info| &info.kind)).collect();
-            let known = known.into_iter().cloned().collect();
-            Err(Refusal::UnknownKind { kind: kind.clone(), known })
-        }
-    }
-}
-
-/// So many boards. Those that had the kind last come first, because they need not be flashed, and
-/// then those that have rested longest, so that boards age alike.
-fn choose(
-    farm: &Farm,
-    workers: &BTreeSet<WorkerName>,
-    kind: &Kind,
-    amount: u32,
-    simulated: Option<bool>,
-) -> Result<Vec<Serial>, Refusal> {
-    let nature = simulated.unwrap_or_else(|| !farm.has_real_boards());
-    let free =
-        |board: &&Arc<Board>| workers.contains(&board.worker) && farm.obstacle(board).is_none();
-    let (mut fitting, others): (Vec<&Arc<Board>>, Vec<_>) =
-        farm.boards.values().filter(free).partition(|board| board.report.simulated == nature);
-    let wanted = usize::try_from(amount).unwrap_or(usize::MAX);
-    if fitting.len() < wanted {
-        let simulated = if simulated.is_none() && !nature { others.len() } else { 0 };
-        return Err(Refusal::NotEnough { wanted: amount, available: fitting.len(), simulated });
-    }
-    fitting.sort_by_key(|board| {
-        let given = farm.given.get(board.serial());
-        let is_warm = given.is_some_and(|given| given.kind == *kind);
-        (!is_warm, given.map_or(LeaseId(0), |given| given.lease))
-    });
-    Ok(fitting.into_iter().take(wanted).map(|board| board.serial().clone()).collect())
-}
-
-/// Exactly these boards, each once.
-fn named(
-    farm: &Farm,
-    workers: &BTreeSet<WorkerName>,
-    kind: &Kind,
-    serials: &[Serial],
-    simulated: Option<bool>,
-) -> Result<Vec<Serial>, Refusal> {
-    let mut chosen: Vec<Serial> = Vec::new();
-    // To name a simulated board is to ask for it, but not for a mixture.
-    let mut nature = simulated;
-    for serial in serials {
-        if chosen.contains(serial) {
-            continue;
-        }
-        let serial = serial.clone();
-        let Some(board) = farm.boards.get(&serial) else {
-            return Err(Refusal::UnknownSerial { serial });
-        };
-        if *nature.get_or_insert(board.report.simulated) != board.report.simulated {
-            return Err(match simulated {
-                None => Refusal::Mixed,
-                Some(_) => Refusal::OtherNature { serial, simulated: board.report.simulated },
-            });
-        }
-        if farm.obstacle(board).is_some() {
-            return Err(Refusal::NotAvailable { serial, status: farm.status(board) });
-        }
-        if !workers.contains(&board.worker) {
-            let (worker, kind) = (board.worker.clone(), kind.clone());
-            return Err(Refusal::NotOffered { serial, worker, kind });
-        }
-        chosen.push(serial);
-    }
-    Ok(chosen)
-}
-
-fn grant(
+pub(super) fn grant(
     draft: &mut Draft<'_>,
     ask: &ReserveRequest,
     ttl: Duration,
@@ -183,9 +109,20 @@ fn grant(
 
 /// What was asked for, in short: two requests that differ in anything that matters have different
 /// texts.
-fn describe(ask: &ReserveRequest) -> String {
-    let ReserveRequest { selection, name: _, kind, args, request: _, instance, ttl_s, simulated } =
-        ask;
+pub(super) fn describe(ask: &ReserveRequest) -> String {
+    let ReserveRequest {
+        selection,
+        name: _,
+        kind,
+        args,
+        request: _,
+        instance,
+        ttl_s,
+        simulated,
+        labels,
+        wait_s,
+        priority,
+    } = ask;
     let mut text = match selection {
         Selection::Amount(amount) => format!("{amount} boards"),
         Selection::Serials(serials) => {
@@ -204,6 +141,13 @@ fn describe(ask: &ReserveRequest) -> String {
         text,
         " as {kind} with {digest}, ttl {ttl_s:?}, instance {instance:?}, simulated {simulated:?}"
     );
+    // Left out where they say nothing: texts are stored, and earlier versions knew none of these.
+    if !labels.is_empty() {
+        let _ = write!(text, ", labels {labels:?}");
+    }
+    if wait_s.is_some() || priority.is_some() {
+        let _ = write!(text, ", wait {wait_s:?}, priority {priority:?}");
+    }
     text
 }
 

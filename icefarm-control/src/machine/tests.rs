@@ -17,7 +17,7 @@ fn serials(answer: Answer) -> Vec<Serial> {
 fn all_boards_are_granted_or_none() {
     let mut lab = Lab::with(&["A", "B"]);
     let refusal = lab.try_reserve(ask("ann", Selection::Amount(3))).unwrap_err();
-    assert_eq!(refusal, Refusal::NotEnough { wanted: 3, available: 2, simulated: 0 });
+    assert_eq!(refusal, Refusal::NotEnough { wanted: 3, available: 2, simulated: 0, kept: 0 });
     assert_eq!(refusal.detail().details["available"], Value::from(2u32));
     assert!(lab.farm.leases.is_empty());
 
@@ -74,7 +74,7 @@ fn simulated_boards_are_never_mixed_in_silently() {
     let mut lab = Lab::with(&["A", "SIM1", "SIM2"]);
     assert_eq!(lab.available(), ["A"]);
     let refusal = lab.try_reserve(ask("ann", Selection::Amount(2))).unwrap_err();
-    assert_eq!(refusal, Refusal::NotEnough { wanted: 2, available: 1, simulated: 2 });
+    assert_eq!(refusal, Refusal::NotEnough { wanted: 2, available: 1, simulated: 2, kept: 0 });
     let simulated = |simulated| ReserveRequest {
         simulated: Some(simulated),
         ..ask("ann", Selection::Amount(2))

@@ -3,7 +3,8 @@
 use super::{Context, call, get_or_post, read};
 use crate::machine::{Answer, Command};
 use icefarm_core::wire::{
-    GrantedBoard, Named, NamedSerials, PythonRow, ReservationAnswer, ReserveRequest,
+    GrantedBoard, Named, NamedSerials, PythonRow, QueuedAnswer, ReservationAnswer, ReserveAnswer,
+    ReserveRequest,
 };
 use icefarm_core::{ArgError, Args, ClientName, InstanceId, Object, ReservationId, Serial, Value};
 use icefarm_net::{ApiError, Endpoint, answer, json, wants_v1};
@@ -11,7 +12,7 @@ use serde_json::json;
 use std::sync::Arc;
 use warp::Filter;
 use warp::filters::BoxedFilter;
-use warp::http::Method;
+use warp::http::{Method, StatusCode};
 use warp::reply::Response;
 
 pub(super) fn routes(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
@@ -32,11 +33,12 @@ fn free(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
     let counted = context.clone();
     let available = warp::path!("available")
         .and(get_or_post())
-        .map(move |_| json(&json!({ "amount": counted.ledger.farm().offered().count() })));
+        .map(move |_| json(&json!({ "amount": counted.ledger.farm().offered().len() })));
     let listed = context.clone();
     let devices = warp::path!("devices").and(get_or_post()).map(move |_| {
         let farm = listed.ledger.farm();
-        let serials: Vec<&Serial> = farm.offered().map(|board| board.serial()).collect();
+        let serials: Vec<&Serial> =
+            farm.offered().into_iter().map(|board| board.serial()).collect();
         json(&serials)
     });
     available.or(devices).unify().boxed()
@@ -58,26 +60,36 @@ fn reserve(
             };
             match reserved {
                 Err(error) => answer(Err::<(), _>(error)),
-                Ok(reservation) if full => json(&reservation),
+                Ok(ReserveAnswer::Queued(queued)) => accepted(&queued),
+                Ok(ReserveAnswer::Granted(reservation)) if full => json(&reservation),
                 // Whoever reserves by GET is one of the Python clients, which read rows.
-                Ok(reservation) if method == Method::GET => json(&rows(&reservation)),
-                Ok(reservation) => json(&reservation.to_map()),
+                Ok(ReserveAnswer::Granted(reservation)) if method == Method::GET => {
+                    json(&rows(&reservation))
+                }
+                Ok(ReserveAnswer::Granted(reservation)) => json(&reservation.to_map()),
             }
         })
         .boxed()
 }
 
-async fn grant(
-    context: &Context,
-    mut request: ReserveRequest,
-) -> Result<ReservationAnswer, ApiError> {
+async fn grant(context: &Context, mut request: ReserveRequest) -> Result<ReserveAnswer, ApiError> {
     request.args = as_json(request.args);
     let reservation = ReservationId::from((context.ids)());
     let command = Command::Reserve { request: Box::new(request), reservation: reservation.clone() };
     match context.submit(command).await? {
-        Answer::Reserved(answer) => Ok(answer),
-        _ => Ok(ReservationAnswer { reservation, boards: Vec::new() }),
+        Answer::Reserved(answer) => Ok(ReserveAnswer::Granted(answer)),
+        Answer::Queued(queued) => Ok(ReserveAnswer::Queued(QueuedAnswer { queued })),
+        _ => Ok(ReserveAnswer::Granted(ReservationAnswer { reservation, boards: Vec::new() })),
     }
+}
+
+/// The request waits.
+fn accepted(queued: &QueuedAnswer) -> Response {
+    let mut response = json(queued);
+    if response.status().is_success() {
+        *response.status_mut() = StatusCode::ACCEPTED;
+    }
+    response
 }
 
 /// Arguments as they are stored and sent to workers, both in JSON: byte strings, which only
@@ -166,6 +178,7 @@ mod tests {
             url: url.into(),
             lease: icefarm_core::LeaseId(1),
             expires_in_ms: 1,
+            name: None,
         };
         let row = row(&board);
         (row.ip, row.serverport)

@@ -6,10 +6,12 @@ mod boards;
 mod clients;
 mod details;
 mod events;
+mod labels;
 mod live;
 mod markup;
 mod panel;
 mod permit;
+mod queue;
 mod workers;
 
 use crate::control::Ids;
@@ -54,7 +56,9 @@ pub(crate) fn routes(context: Arc<Context>) -> BoxedFilter<(Response,)> {
     let workers = workers::routes(&context);
     let details = details::routes(&context);
     let live = live::routes(&context);
-    let actions = actions::routes(&context);
+    // Before the other deeds to boards, which are told apart by their last word.
+    let deeds = labels::routes(&context).or(queue::routes(&context)).unify().boxed();
+    let actions = deeds.or(actions::routes(&context)).unify().boxed();
     let panel = panel::routes(&context);
     let (hub, sockets) = (context.hub.clone(), context.sockets.clone());
     let socket =

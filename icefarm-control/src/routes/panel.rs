@@ -124,6 +124,7 @@ mod tests {
             trouble: trouble.map(str::to_owned),
             boards,
             workers: Default::default(),
+            waiting: 0,
             last_event: 1,
         }
     }

@@ -14,6 +14,8 @@ pub(super) enum Deed {
     Delete,
     /// Take a worker out of the books.
     Forget,
+    /// Give a board a name or labels.
+    Label,
     /// See who holds what, live.
     Watch,
 }

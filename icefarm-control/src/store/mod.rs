@@ -4,7 +4,10 @@ mod error;
 mod journal;
 mod rows;
 mod sqlite;
+mod waiting;
 
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod suite;
 

@@ -1,6 +1,6 @@
 //! The tables of the SQLite store, row by row.
 
-use super::{Letter, StoreError, Stream, Trim, journal};
+use super::{Letter, StoreError, Stream, Trim, journal, waiting};
 use crate::machine::{Answered, Board, Change, Contact, Given, Lease, Secret, Worker, millis};
 use icefarm_core::{ClientName, LeaseId, RequestId, Serial, Timestamp, WorkerName};
 use rusqlite::{Connection, Row, params};
@@ -62,17 +62,21 @@ pub(super) fn write(db: &Connection, change: &Change) -> Result<(), StoreError> 
         }
         Change::RequestAnswered { client, request, answered } => {
             let answered = serde_json::to_string(&**answered)?;
-            db.prepare_cached("INSERT INTO requests VALUES (?1, ?2, ?3)")?.execute(params![
-                client.as_str(),
-                request.as_str(),
-                answered
-            ])?;
+            db.prepare_cached(
+                "INSERT INTO requests VALUES (?1, ?2, ?3)
+                 ON CONFLICT (client, request) DO UPDATE SET answered = ?3",
+            )?
+            .execute(params![client.as_str(), request.as_str(), answered])?;
         }
         Change::RequestForgotten { client, request } => {
             db.prepare_cached("DELETE FROM requests WHERE client = ?1 AND request = ?2")?
                 .execute(params![client.as_str(), request.as_str()])?;
         }
+        Change::WaitBegan(waiting) => waiting::add(db, waiting)?,
+        Change::WaitEnded { waiting, .. } => waiting::remove(db, waiting)?,
+        Change::BoardLabelled { serial, labels } => waiting::label(db, serial, labels)?,
         Change::WorkerHeard { .. }
+        | Change::WaiterSeen { .. }
         | Change::WorkerSilent { .. }
         | Change::Woke { .. }
         | Change::ClaimsRefused { .. }
@@ -196,7 +200,7 @@ impl Reader<'_> {
         T::try_from(self.text()?).map_err(Into::into)
     }
 
-    fn token<T: From<String>>(&mut self) -> Result<T, Boxed> {
+    pub(super) fn token<T: From<String>>(&mut self) -> Result<T, Boxed> {
         Ok(T::from(self.text()?))
     }
 
@@ -204,7 +208,7 @@ impl Reader<'_> {
         Ok(self.raw::<Option<String>>()?.map(T::from))
     }
 
-    fn json<T: DeserializeOwned>(&mut self) -> Result<T, Boxed> {
+    pub(super) fn json<T: DeserializeOwned>(&mut self) -> Result<T, Boxed> {
         Ok(serde_json::from_str(&self.text()?)?)
     }
 

@@ -1,6 +1,6 @@
 //! The store in one SQLite file.
 
-use super::{Batch, Store, StoreError, Stored, journal, rows};
+use super::{Batch, Store, StoreError, Stored, journal, rows, waiting};
 use crate::machine::{Farm, Rules};
 use icefarm_core::{Epoch, LeaseId, Timestamp};
 use rusqlite::{Connection, ErrorCode, OpenFlags, params};
@@ -9,8 +9,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The steps from an empty database to the present schema. Steps are only added.
-const MIGRATIONS: &[&str] =
-    &[include_str!("../../migrations/0001.sql"), include_str!("../../migrations/0002.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/0001.sql"),
+    include_str!("../../migrations/0002.sql"),
+    include_str!("../../migrations/0003.sql"),
+];
 /// Marks a database as ours: "iceF".
 const APPLICATION_ID: i64 = 0x6963_6546;
 /// How long another program may take to let go of the file, as when control is restarted.
@@ -149,6 +152,8 @@ impl Store for SqliteStore {
             leases: rows::leases(&transaction)?,
             given: rows::given(&transaction)?,
             requests: rows::requests(&transaction)?,
+            queue: waiting::queue(&transaction)?,
+            labels: waiting::labels(&transaction)?,
             ..Farm::empty(rules, started)
         };
         let stored = Stored {

@@ -106,6 +106,27 @@ fn live(store: &mut impl Store) -> Lab {
     let request = Box::new(ask("bob", Selection::Amount(1)));
     go(&mut lab, Command::Reserve { request, reservation: "r2".into() });
     go(&mut lab, Command::End { client: client("bob"), serials: None, instance: None });
+    let request = Box::new(ReserveRequest {
+        request: Some("w".into()),
+        wait_s: Some(100_000),
+        priority: Some(-3),
+        labels: [("colour".to_owned(), "\"'ü".to_owned())].into(),
+        ..ask("cy", Selection::Serials(vec![serial("A"), serial("B")]))
+    });
+    for board in ["A", "B", "C"] {
+        let set =
+            [("colour".to_owned(), "\"'ü".to_owned()), ("name".to_owned(), format!("{board}-1"))];
+        go(&mut lab, Command::Label { serial: serial(board), set: set.into(), remove: Vec::new() });
+    }
+    go(
+        &mut lab,
+        Command::Label {
+            serial: serial("C"),
+            set: Default::default(),
+            remove: vec!["name".into()],
+        },
+    );
+    go(&mut lab, Command::Reserve { request, reservation: "r3".into() });
     lab.now = lab.now.after(Duration::from_secs(45));
     go(&mut lab, Command::Tick);
     let renew = || Command::Renew { client: client("ann \"' ;--"), instance: "i".into() };
@@ -135,6 +156,7 @@ fn what_was_answered_survives(mut place: impl Place) {
     assert_eq!(stored.farm, expected);
     assert!(!stored.farm.given.is_empty() && !stored.farm.requests.is_empty());
     assert_eq!((stored.farm.workers.len(), stored.farm.leases.len()), (2, 2));
+    assert_eq!((stored.farm.queue.len(), stored.farm.labels.len()), (1, 3));
     assert_eq!(stored.farm.leases[&serial("A")].revision, 3);
     assert_eq!(load(&mut place), stored, "reading changes nothing");
 }
@@ -252,13 +274,14 @@ fn boards_stand_until_they_are_removed(mut place: impl Place) {
 
 fn everything_goes_again(mut place: impl Place) {
     let mut lab = live(place.open());
-    for seconds in [200, 3600, 8 * 24 * 3600] {
+    for seconds in [200, 3600, 8 * 24 * 3600, 3600] {
         let decision = lab.wait(seconds);
         place.open().commit(&batch(&decision)).unwrap();
     }
     let farm = load(&mut place).farm;
     assert!(farm.workers.is_empty() && farm.boards.is_empty());
-    assert!(farm.leases.is_empty() && farm.requests.is_empty());
+    assert!(farm.leases.is_empty() && farm.requests.is_empty() && farm.queue.is_empty());
+    assert_eq!(farm.labels.len(), 3, "what boards are called stays");
     assert_eq!(farm.given.len(), 3);
 }
 
@@ -307,7 +330,7 @@ fn a_later_schema_is_refused_by_its_version() {
     let path = place.folder.path().join("farm.db");
     rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     let error = SqliteStore::open(&path).unwrap_err().to_string();
-    assert!(error.contains("version 99") && error.contains("up to 2"), "{error}");
+    assert!(error.contains("version 99") && error.contains("up to 3"), "{error}");
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod http;
 mod live;
 mod network;
 mod operator;
+mod queue;
 mod restart;
 mod time;
 mod worker;

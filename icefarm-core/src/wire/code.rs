@@ -60,6 +60,8 @@ codes! {
     Unauthorized = "unauthorized", 401;
     /// The request came under a host name or from a web page that this server does not serve.
     Forbidden = "forbidden", 403;
+    /// The request is more than this client may have by the farm's configuration.
+    LimitExceeded = "limit_exceeded", 403;
     /// The board is leased to somebody else.
     NotHolder = "not_holder", 403;
     /// There is nothing under this path.
@@ -76,6 +78,10 @@ codes! {
     NotEnoughDevices = "not_enough_devices", 409;
     /// A board that was asked for by serial is not free; nothing was reserved.
     NotAvailable = "not_available", 409;
+    /// The request waited for as long as it might, and got no boards.
+    WaitExpired = "wait_expired", 409;
+    /// The request waits no more, because somebody cancelled it or its client was gone.
+    WaitCancelled = "wait_cancelled", 409;
     /// The fencing token is older than one that was seen already.
     StaleLease = "stale_lease", 409;
     /// Nobody holds a lease on the board.

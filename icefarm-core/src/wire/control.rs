@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 pub const V1_JSON: &str = "application/vnd.icefarm.v1+json";
 
 /// Which boards a reservation wants.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Selection {
     /// So many, any that offer the kind.
     Amount(u32),
@@ -19,25 +20,40 @@ pub enum Selection {
 }
 
 /// The body of `/reserve` and `/reserveserials`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ReserveRequest {
     /// Key `amount` of `/reserve`, key `serials` of `/reserveserials`.
+    #[serde(flatten)]
     pub selection: Selection,
     /// Who reserves.
     pub name: ClientName,
     /// What the boards shall do.
     pub kind: Kind,
     /// The arguments of the kind; absent is the same as empty.
+    #[serde(default)]
     pub args: Object,
     /// Makes the request repeatable: the same `request` gets the same answer.
+    #[serde(default)]
     pub request: Option<RequestId>,
     /// The process that reserves, which is the only one that may end the leases.
+    #[serde(default)]
     pub instance: Option<InstanceId>,
     /// How long the leases last, in seconds, unless they are extended. 3600 if absent.
+    #[serde(default)]
     pub ttl_s: Option<u32>,
     /// Whether simulated boards are wanted: `true` only these, `false` none of them; absent takes
     /// real boards, and simulated ones only in a farm that has no real board.
+    #[serde(default)]
     pub simulated: Option<bool>,
+    /// Labels that every board must have.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// For how long the request may wait for boards, in seconds. Absent and 0: not at all.
+    #[serde(default)]
+    pub wait_s: Option<u32>,
+    /// Of those who wait, higher ones are served first. 0 if absent.
+    #[serde(default)]
+    pub priority: Option<i32>,
 }
 
 impl ReserveRequest {
@@ -69,6 +85,9 @@ impl ReserveRequest {
             instance: args.take("instance")?,
             ttl_s: args.take("ttl_s")?,
             simulated: args.take("simulated")?,
+            labels: args.take::<Option<_>>("labels")?.unwrap_or_default(),
+            wait_s: args.take("wait_s")?,
+            priority: args.take("priority")?,
         })
     }
 }
@@ -162,6 +181,9 @@ pub struct GrantedBoard {
     pub lease: LeaseId,
     /// How long the lease lasts from now on, in milliseconds, unless it is extended.
     pub expires_in_ms: u64,
+    /// The name that the operator gave the board, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
 }
 
 /// One row of the answer that the Python clients read. Version 0.1.15 takes `ip` and

@@ -27,6 +27,9 @@ pub struct FarmStatus {
     pub boards: BoardCounts,
     /// How many workers there are.
     pub workers: WorkerCounts,
+    /// How many requests wait for boards; `GET /v1/queue` lists them.
+    #[serde(default)]
+    pub waiting: u32,
     /// The number of the last entry of the journal; zero if there is none.
     pub last_event: u64,
 }
@@ -160,7 +163,7 @@ pub struct BoardDetail {
     pub since: Option<Timestamp>,
     /// Whether it is simulated.
     pub simulated: bool,
-    /// Free labels.
+    /// Labels: those that the operator gave it, and those that its worker knows of.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
     /// The lease on it, if somebody holds one.

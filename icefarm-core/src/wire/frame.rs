@@ -18,6 +18,12 @@ pub mod events {
     pub const RESERVATION_END: &str = "reservation end";
     /// Control and worker: a board cannot go on; `reason` says why.
     pub const FAILURE: &str = "failure";
+    /// Control: a request that waited has its boards.
+    pub const GRANTED: &str = "reservation granted";
+    /// Control: a request that waited gets no boards; `reason` says why.
+    pub const NOT_GRANTED: &str = "reservation not granted";
+    /// Control: where the client's waiting requests stand.
+    pub const QUEUE_POSITIONS: &str = "queue positions";
     /// Control: `amount` boards can be reserved now.
     pub const DEVICES_AVAILABLE: &str = "devices_available";
     /// Control: the worker of a board cannot be reached at the moment; the lease goes on.

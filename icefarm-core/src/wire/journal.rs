@@ -106,6 +106,12 @@ happenings! {
     LeaseGranted = "lease_granted",
     /// A lease is over.
     LeaseEnded = "lease_ended",
+    /// A request waits for boards.
+    WaitBegan = "wait_began",
+    /// A request waits no more, and got no boards.
+    WaitEnded = "wait_ended",
+    /// A board has other labels, or another name.
+    BoardLabelled = "board_labelled",
     /// The numbers of leases skip some, because a worker has seen later ones.
     LeasesMoved = "leases_moved",
 }

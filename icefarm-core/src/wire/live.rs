@@ -1,6 +1,6 @@
 //! The farm as it changes, over the websocket `/v1/live`.
 
-use super::{BoardDetail, FarmStatus, JournalEntry, WorkerDetail};
+use super::{BoardDetail, FarmStatus, JournalEntry, QueueEntry, WorkerDetail};
 use crate::{Serial, WorkerName};
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +27,9 @@ pub struct LiveSnapshot {
     pub workers: Vec<WorkerDetail>,
     /// All boards, by serial.
     pub boards: Vec<BoardDetail>,
+    /// All requests that wait for boards, the next to be served first.
+    #[serde(default)]
+    pub queue: Vec<QueueEntry>,
     /// What happened last, the oldest first: some hundred entries at most.
     pub events: Vec<JournalEntry>,
 }
@@ -48,6 +51,9 @@ pub struct LiveChange {
     /// Boards that are not there any more.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub boards_gone: Vec<Serial>,
+    /// All requests that wait for boards, if anything about them is different.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<Vec<QueueEntry>>,
     /// What happened since, the oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<JournalEntry>,

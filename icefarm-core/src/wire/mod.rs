@@ -7,6 +7,7 @@ mod details;
 mod frame;
 mod journal;
 mod live;
+mod queue;
 mod status;
 mod worker;
 
@@ -25,6 +26,10 @@ pub use frame::{
 };
 pub use journal::{Happening, JournalEntry, JournalPage};
 pub use live::{LiveChange, LiveMessage, LiveSnapshot};
+pub use queue::{
+    BoardLabels, CancelAnswer, CancelRequest, ClientEnded, LabelRequest, QueueEntry, QueuePosition,
+    QueuePositions, Queued, QueuedAnswer, ReserveAnswer,
+};
 pub use status::BoardStatus;
 pub use worker::{
     BoardReport, BoardsReport, EndBoard, EndedLease, ExtendBoard, HeartbeatAnswer, LeasePhase,

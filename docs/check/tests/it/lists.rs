@@ -178,6 +178,16 @@ fn every_word_of_a_list_is_in_its_schema_and_in_the_document() {
         schemas.check("events#reservation_end", &event).unwrap();
         assert!(has(reason), "the document lacks the reason {reason}");
     }
+    let text = source("icefarm-control/src/machine/queue.rs");
+    let (_, reasons) = text.split_once("pub fn as_str(").unwrap();
+    let reasons = between(reasons.split_once("impl").unwrap().0, "=> \"", "\"");
+    assert!(reasons.len() >= 5, "{reasons:?}");
+    for reason in reasons.into_iter().filter(|reason| *reason != "granted") {
+        let event = json!({"event": "reservation not granted", "request": "q", "reservation": "r",
+            "reason": reason, "message": ""});
+        schemas.check("events#reservation_not_granted", &event).unwrap();
+        assert!(has(reason), "the document lacks the reason {reason}");
+    }
     let client = source("icefarm-client/src/loss.rs");
     let states = rust_files(&root().join("states"));
     let boards: BTreeSet<&str> = states
@@ -269,6 +279,9 @@ fn the_limits_and_times_are_those_of_the_programs() {
         format!("its end and {} minutes more", worker.lease.linger.as_secs() / 60),
         format!("come back within {} s", s(worker.board.grace)),
         format!("`request` is remembered | {} h |", rules.remember_requests.as_secs() / 3600),
+        format!("no longer than {} s after its last sign of life", s(rules.wait_silence)),
+        format!("| requests that wait, in all | {} |", rules.waiting),
+        format!("| requests that wait, of one client | {} |", rules.waiting_each),
         format!("is remembered | {} minutes |", hub.outbox.away.as_secs() / 60),
         format!(
             "{} s; `start` and `reboot` {} s, `exit` {} s",

@@ -44,6 +44,8 @@ async fn nothing_is_said_that_is_not_documented() {
     control.available(3).await;
     lets_time_pass(&control).await;
     control.available(3).await;
+    waits(&control).await;
+    control.available(3).await;
     loses_boards(&control, bench).await;
     control.stop().await;
     misses_events(&wiretap).await;
@@ -291,6 +293,55 @@ async fn lets_time_pass(control: &Server) {
     let end = socket.event("reservation end").await;
     assert_eq!(end["event"]["reason"], "expired");
     socket.close().await;
+}
+
+/// Requests that wait for boards, and what operators call boards.
+async fn waits(control: &Server) {
+    let (_, devices) = control.ask("GET", "/devices", None).await;
+    let serial = devices[0].as_str().unwrap().to_owned();
+    let label = format!("/v1/boards/{serial}/label");
+    let set = json!({"set": {"name": "one", "colour": "red"}, "remove": ["floor"]});
+    assert_eq!(control.ask("POST", &label, Some(set)).await.1["name"], "one");
+    let other = format!("/v1/boards/{}/label", devices[1].as_str().unwrap());
+    let set = json!({"set": {"name": "one"}});
+    assert_eq!(control.refused("POST", &other, Some(set)).await, "conflict");
+
+    let mut socket = control.socket("client_id=ida&v=1&sub=i").await;
+    let hold = json!({"amount": 3, "name": "jo", "kind": "pulsecount"});
+    assert_eq!(control.ask("POST", "/reserve", Some(hold)).await.0, 200);
+    let wish = |request: &str, wait_s: u32| {
+        json!({"amount": 1, "name": "ida", "kind": "pulsecount", "labels": {"colour": "red"},
+            "request": request, "wait_s": wait_s, "priority": 1, "ttl_s": 60})
+    };
+    let wait = async |request: &str, wait_s: u32| {
+        let (status, answer) = control.ask("POST", "/reserve", Some(wish(request, wait_s))).await;
+        assert_eq!(status, 202, "{answer}");
+    };
+    wait("q1", 600).await;
+    wait("q2", 1).await;
+    wait("q3", 600).await;
+    socket.event("queue positions").await;
+    assert_eq!(control.ask("GET", "/v1/queue", None).await.1.as_array().unwrap().len(), 3);
+    let cancel = json!({"name": "ida", "request": "q3"});
+    assert_eq!(control.ask("POST", "/v1/queue/cancel", Some(cancel)).await.0, 200);
+    assert_eq!(control.refused("POST", "/reserve", Some(wish("q3", 600))).await, "wait_cancelled");
+    socket.find("reservation not granted", |end| end["reason"] == "expired").await;
+    assert_eq!(control.refused("POST", "/reserve", Some(wish("q2", 1))).await, "wait_expired");
+    let mut many = wish("q4", 600);
+    many["amount"] = 9.into();
+    assert_eq!(control.refused("POST", "/reserve", Some(many)).await, "not_enough_devices");
+    let cancel = json!({"reservation": "none"});
+    assert_eq!(control.refused("POST", "/v1/queue/cancel", Some(cancel)).await, "not_found");
+
+    let mut live = control.feed("/v1/live").await;
+    assert_eq!(live.next().await["queue"].as_array().unwrap().len(), 1);
+    control.ask("POST", "/v1/clients/jo/end", Some(json!({}))).await;
+    let granted = socket.event("reservation granted").await;
+    assert_eq!(granted["event"]["boards"][0]["name"], "one");
+    while live.next().await["queue"].as_array().is_none() {}
+    live.close().await;
+    socket.close().await;
+    control.ask("POST", "/endall", Some(json!({"name": "ida"}))).await;
 }
 
 /// Boards, and then a whole worker, that go while they are held.
