@@ -44,8 +44,11 @@ impl Client {
         let mut shared = None;
         for serial in serials {
             let found = held.get(&serial);
-            let found = found.and_then(|(board, lease)| Some((urls.get(&board.worker)?, lease)));
-            let Some((url, lease)) = found else { return Err(ClientError::NotHeld { serial }) };
+            let found = found
+                .and_then(|(board, lease)| Some((urls.get(&board.worker)?, &board.name, lease)));
+            let Some((url, name, lease)) = found else {
+                return Err(ClientError::NotHeld { serial });
+            };
             let (_, kind) =
                 shared.get_or_insert_with(|| (lease.reservation.clone(), lease.kind.clone()));
             if *kind != lease.kind {
@@ -57,6 +60,7 @@ impl Client {
                 url: url.clone(),
                 lease: lease.lease,
                 expires_in_ms: lease.expires_in_ms,
+                name: name.clone(),
             });
         }
         let Some((reservation, kind)) = shared else { return Err(ClientError::NoBoards) };

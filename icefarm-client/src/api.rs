@@ -4,19 +4,13 @@ use crate::backoff::Backoff;
 use crate::client::{Client, Inner};
 use crate::error::ClientError;
 use crate::loss::{Loss, codes};
-use icefarm_core::wire::{BoardDetail, ErrorCode, ReservationAnswer, V1_JSON, WorkerDetail};
+use icefarm_core::wire::{BoardDetail, ErrorCode, QueueEntry, WorkerDetail};
 use icefarm_core::{LeaseId, Object, Serial, Value};
 use icefarm_net::{HttpError, RequestOptions};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::oneshot;
 use tokio::time::Instant;
-
-/// For how long a reservation of unknown fate is asked after, so that it can be given back.
-const LOOK_AFTER: Duration = Duration::from_secs(600);
 
 impl Client {
     /// How many boards can be reserved now.
@@ -53,6 +47,14 @@ impl Client {
     /// As [`Self::available`].
     pub async fn workers(&self) -> Result<Vec<WorkerDetail>, ClientError> {
         self.inner().get("/v1/workers").await
+    }
+
+    /// All requests that wait for boards, the next to be served first.
+    ///
+    /// # Errors
+    /// As [`Self::available`].
+    pub async fn queue(&self) -> Result<Vec<QueueEntry>, ClientError> {
+        self.inner().get("/v1/queue").await
     }
 
     /// Lets leases of these boards last their time to live from now on, and returns the boards
@@ -100,7 +102,7 @@ impl Client {
 }
 
 impl Inner {
-    fn options(&self) -> RequestOptions {
+    pub(crate) fn options(&self) -> RequestOptions {
         let options = RequestOptions::default().timeout(self.bounds.request);
         match &self.token {
             Some(token) => options.bearer(token.clone()),
@@ -109,7 +111,7 @@ impl Inner {
     }
 
     /// A body that says who asks, and for which boards.
-    fn named(&self, serials: Option<&[Serial]>) -> Object {
+    pub(crate) fn named(&self, serials: Option<&[Serial]>) -> Object {
         let mut body = Object::from_iter([
             ("name".to_owned(), self.name.as_str().into()),
             ("instance".to_owned(), self.instance.as_str().into()),
@@ -135,7 +137,7 @@ impl Inner {
 
     /// Repeats a request that has no answer. Everything that control offers may be repeated: it
     /// is done once, or doing it again changes nothing.
-    async fn repeat<T, F>(
+    pub(crate) async fn repeat<T, F>(
         &self,
         deadline: Instant,
         mut send: impl FnMut() -> F,
@@ -172,54 +174,6 @@ impl Inner {
         Ok(ended)
     }
 
-    /// Reserves boards. The request goes on in a task of its own: if nobody waits for its answer
-    /// any more, or there is none for so long that the caller is told so, the boards that it may
-    /// bring in the end are given back.
-    pub(crate) async fn reserve(
-        self: &Arc<Self>,
-        path: &'static str,
-        body: Object,
-    ) -> Result<ReservationAnswer, ClientError> {
-        if self.is_closed() {
-            return Err(ClientError::Closed);
-        }
-        let (tell, told) = oneshot::channel();
-        let client = self.clone();
-        tokio::spawn(async move {
-            let mark = client.hub.begin();
-            let options = client.options().accept(V1_JSON);
-            let request = || client.http.post_json(&client.control, path, &body, &options);
-            let mut tell = Some(tell);
-            let mut deadline = Instant::now() + client.bounds.retry;
-            loop {
-                let answer: Result<ReservationAnswer, _> = client.repeat(deadline, request).await;
-                let unknown = matches!(&answer, Err(ClientError::Http { .. }));
-                if let Ok(answer) = &answer {
-                    client.hub.grant(mark, &answer.boards);
-                    client.match_links();
-                }
-                let granted: Vec<Serial> = answer.iter().flat_map(serials).collect();
-                // Nobody takes the answer: the caller went away, or was told of a failure.
-                let untold = tell.take().is_none_or(|tell| tell.send(answer).is_err());
-                if untold && !granted.is_empty() {
-                    client.give_back(&granted).await;
-                }
-                // While the fate of the request is unknown, it is asked after.
-                if !unknown || untold && Instant::now() >= deadline {
-                    return;
-                }
-                deadline = Instant::now() + LOOK_AFTER;
-            }
-        });
-        told.await.map_err(|_| ClientError::Closed)?
-    }
-
-    async fn give_back(&self, serials: &[Serial]) {
-        if let Err(error) = self.end(serials).await {
-            tracing::warn!(%error, ?serials, "boards that nobody waits for were not given back");
-        }
-    }
-
     /// Events of control may be missing: asks which leases this client still has.
     pub(crate) async fn check_leases(&self) {
         let boards: Vec<BoardDetail> = match self.get("/v1/boards").await {
@@ -240,10 +194,6 @@ impl Inner {
             }
         }
     }
-}
-
-fn serials(answer: &ReservationAnswer) -> Vec<Serial> {
-    answer.boards.iter().map(|board| board.serial.clone()).collect()
 }
 
 /// Whether the request may have a better answer the next time.

@@ -199,7 +199,13 @@ mod tests {
 
     fn grant(lease: u64) -> [GrantedBoard; 1] {
         let url = "http://w:1".to_owned();
-        [GrantedBoard { serial: serial("S"), url, lease: LeaseId(lease), expires_in_ms: 1 }]
+        [GrantedBoard {
+            serial: serial("S"),
+            url,
+            lease: LeaseId(lease),
+            expires_in_ms: 1,
+            name: None,
+        }]
     }
 
     fn phase(book: &Book) -> &Phase {

@@ -14,6 +14,7 @@ use icefarm_core::{ClientName, InstanceId, Serial};
 use icefarm_net::{Connector, Endpoint, HttpClient};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -91,7 +92,7 @@ struct Guard(Arc<Inner>);
 impl Drop for Guard {
     fn drop(&mut self) {
         let inner = self.0.clone();
-        let holds = inner.hub.holds_any();
+        let holds = inner.has_any();
         drop(inner.shut());
         if let (true, Ok(runtime)) = (holds, tokio::runtime::Handle::try_current()) {
             runtime.spawn(async move {
@@ -113,6 +114,8 @@ pub(crate) struct Inner {
     pub(crate) bounds: Bounds,
     pub(crate) http: HttpClient,
     pub(crate) hub: Arc<Hub>,
+    /// How many requests wait for boards.
+    pub(crate) waits: AtomicUsize,
     connector: Arc<dyn Connector>,
     ids: IdSource,
     undelivered: mpsc::UnboundedSender<Undelivered>,
@@ -136,6 +139,7 @@ impl Inner {
             bounds: setup.bounds,
             http: setup.http,
             hub,
+            waits: AtomicUsize::new(0),
             connector: setup.connector,
             ids: setup.ids,
             undelivered,
@@ -219,9 +223,14 @@ impl Inner {
         }
     }
 
+    /// Whether there is anything at control to be ended: boards, or requests that wait.
+    fn has_any(&self) -> bool {
+        self.hub.holds_any() || self.waits.load(Ordering::SeqCst) > 0
+    }
+
     /// See [`Client::close`].
     pub(crate) async fn close(self: Arc<Self>) -> Result<(), ClientError> {
-        let ended = if self.hub.holds_any() { self.end_all().await.map(drop) } else { Ok(()) };
+        let ended = if self.has_any() { self.end_all().await.map(drop) } else { Ok(()) };
         for task in self.shut() {
             // A link ends at once when it is told to; one that panicked has ended as well.
             let _ = task.await;

@@ -84,6 +84,7 @@
 //! - A [`Client`] is a connection to a farm. It holds boards as long as it lives; a program that
 //!   is killed frees its boards within a minute.
 //! - A [`Reservation`] is boards that do one thing. [`Client::command`] talks to what they do.
+//! - [`ReserveOptions::wait`] waits in control's queue for boards that others hold.
 //! - An [`Evaluator`] takes any number of [`Circuit`]s and tells exactly one outcome for each and
 //!   every place, whatever becomes of boards, workers and connections. Crates of states bring
 //!   their [`Evaluation`], with typed arguments and readings.
@@ -115,6 +116,7 @@ mod link;
 mod loss;
 mod outstanding;
 mod reservation;
+mod reserving;
 mod signals;
 mod socket;
 
@@ -127,4 +129,5 @@ pub use evaluator::{
 pub use events::{ClientEvent, EventServer};
 pub use loss::codes;
 pub use reservation::{Reservation, ReserveOptions};
+pub use reserving::QueuePlace;
 pub use signals::{StopRequest, StopSignal};

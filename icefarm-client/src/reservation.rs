@@ -4,9 +4,12 @@ use crate::client::Client;
 use crate::error::ClientError;
 use crate::evaluator::Evaluation;
 use crate::hub::NotReady;
+use crate::reserving::{OnPlace, QueuePlace, Wish};
 use icefarm_core::wire::{GrantedBoard, ReservationAnswer, Selection};
 use icefarm_core::{Kind, Object, ReservationId, Serial, Value, ValueError, to_value};
 use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long the leases of this client last without being renewed by its control socket.
@@ -19,7 +22,9 @@ const TTL_S: u32 = 60;
 ///
 /// let options = ReserveOptions::new(4, "pulsecount")
 ///     .args(serde_json::json!({"flush_interval_seconds": 1}))
-///     .simulated(true);
+///     .simulated(true)
+///     .wait(std::time::Duration::from_secs(600))
+///     .on_position(|place| eprintln!("{} of {} in the queue", place.position, place.waiting));
 /// ```
 #[derive(Debug, Clone)]
 pub struct ReserveOptions {
@@ -28,6 +33,10 @@ pub struct ReserveOptions {
     args: Result<Object, ValueError>,
     ttl_s: u32,
     simulated: Option<bool>,
+    labels: BTreeMap<String, String>,
+    wait: Duration,
+    priority: Option<i32>,
+    on_place: Option<OnPlace>,
 }
 
 impl ReserveOptions {
@@ -50,7 +59,17 @@ impl ReserveOptions {
     }
 
     fn of(selection: Selection, kind: String) -> Self {
-        Self { selection, kind, args: Ok(Object::new()), ttl_s: TTL_S, simulated: None }
+        Self {
+            selection,
+            kind,
+            args: Ok(Object::new()),
+            ttl_s: TTL_S,
+            simulated: None,
+            labels: BTreeMap::new(),
+            wait: Duration::ZERO,
+            priority: None,
+            on_place: None,
+        }
     }
 
     /// The kind's arguments: anything that serde writes as an object.
@@ -68,6 +87,37 @@ impl ReserveOptions {
         self
     }
 
+    /// Takes only boards with this label, which an operator gave them (`icefarm label`). Called
+    /// several times, all of the labels must be there. A board's name is its label `name`.
+    #[must_use]
+    pub fn label(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.labels.insert(key.into(), value.into());
+        self
+    }
+
+    /// Waits for the boards for so long, if others hold them; in whole seconds, rounded up. Control
+    /// keeps a queue, by priority and then by arrival, so that nobody who came later is served
+    /// before. Not at all unless said.
+    #[must_use]
+    pub fn wait(mut self, wait: Duration) -> Self {
+        self.wait = wait;
+        self
+    }
+
+    /// Of those who wait, higher ones are served first. 0 unless said. The farm may limit it.
+    #[must_use]
+    pub fn priority(mut self, priority: i32) -> Self {
+        self.priority = Some(priority);
+        self
+    }
+
+    /// Is told where the request stands in the queue, whenever that changes. It must not block.
+    #[must_use]
+    pub fn on_position(mut self, tell: impl Fn(QueuePlace) + Send + Sync + 'static) -> Self {
+        self.on_place = Some(OnPlace(Arc::new(tell)));
+        self
+    }
+
     /// How long the leases last once this client's control socket is gone, in seconds. 60 unless
     /// changed.
     #[must_use]
@@ -75,6 +125,12 @@ impl ReserveOptions {
         self.ttl_s = seconds;
         self
     }
+}
+
+/// Rounded up, so that no wait becomes none.
+fn whole_seconds(wait: Duration) -> u32 {
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    u32::try_from(seconds).unwrap_or(u32::MAX)
 }
 
 /// Anything that serde writes as an object; nothing counts as an empty one.
@@ -90,25 +146,40 @@ impl Client {
     /// Reserves boards: all of them or none.
     ///
     /// A request that has no answer is repeated, and control gives the same answer to it. Dropping
-    /// the future gives back what was reserved.
+    /// the future gives back what was reserved, and cancels a request that [waits](
+    /// ReserveOptions::wait); it may wait over restarts of control.
     ///
     /// # Errors
-    /// [`ClientError::Refused`] with control's reason, as `not_enough_devices` or `bad_arguments`;
-    /// [`ClientError::Http`] if there was no answer for [`Bounds::retry`](crate::Bounds::retry).
+    /// [`ClientError::Refused`] with control's reason, as `not_enough_devices`, `bad_arguments`,
+    /// `wait_expired` or `wait_cancelled`; [`ClientError::Http`] if there was no answer for
+    /// [`Bounds::retry`](crate::Bounds::retry), or for [`Bounds::away`](crate::Bounds::away) while
+    /// it waits.
     pub async fn reserve(&self, options: ReserveOptions) -> Result<Reservation, ClientError> {
         let inner = self.inner();
         let kind = Kind::new(options.kind)?;
         let args = options.args.map_err(ClientError::Arguments)?;
+        let request = inner.new_id();
         let mut body = Object::from_iter([
             ("name".to_owned(), inner.name.as_str().into()),
             ("kind".to_owned(), kind.as_str().into()),
             ("args".to_owned(), args.into()),
-            ("request".to_owned(), inner.new_id().into()),
+            ("request".to_owned(), request.as_str().into()),
             ("instance".to_owned(), inner.instance.as_str().into()),
             ("ttl_s".to_owned(), options.ttl_s.into()),
         ]);
         if let Some(simulated) = options.simulated {
             body.insert("simulated".to_owned(), simulated.into());
+        }
+        if !options.labels.is_empty() {
+            let labels = options.labels.into_iter().map(|(key, value)| (key, value.into()));
+            body.insert("labels".to_owned(), Value::Object(labels.collect()));
+        }
+        let waits = !options.wait.is_zero();
+        if waits {
+            body.insert("wait_s".to_owned(), whole_seconds(options.wait).into());
+        }
+        if let Some(priority) = options.priority {
+            body.insert("priority".to_owned(), priority.into());
         }
         let path = match options.selection {
             Selection::Amount(amount) => {
@@ -121,7 +192,8 @@ impl Client {
                 "/reserveserials"
             }
         };
-        let ReservationAnswer { reservation, boards } = inner.reserve(path, body).await?;
+        let wish = Wish { path, body, request, waits, on_place: options.on_place };
+        let ReservationAnswer { reservation, boards } = inner.reserve(wish).await?;
         Ok(Reservation::of(self.clone(), reservation, kind, boards))
     }
 

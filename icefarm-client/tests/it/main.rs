@@ -10,3 +10,4 @@ mod farm;
 mod network;
 mod signals;
 mod sockets;
+mod waiting;
