@@ -3,6 +3,7 @@
 use crate::serve::{self, ServeError, ServerArgs};
 use crate::{exit, role};
 use clap::Args;
+use icefarm_control::machine::ClientLimit;
 use icefarm_control::{Control, ControlConfig, ControlError};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,12 +16,14 @@ Examples:
   icefarm control
   icefarm control --listen 127.0.0.1:8080 --db /var/lib/icefarm/farm.sqlite
   icefarm control --listen 127.0.0.1:0        a free port; the first line on stdout names it
+  icefarm control --limit 'alice-*:boards=4,ttl=3600' --limit '*:boards=16'
   icefarm control --config farm.toml          with what the section [control] of the file says:
 
     [control]
     listen = \"127.0.0.1:8080\"
     db = \"/var/lib/icefarm/farm.sqlite\"
-    allow-host = [\"farm.lab.example\"]")]
+    allow-host = [\"farm.lab.example\"]
+    limit = [\"alice-*:boards=4,ttl=3600\", \"*:boards=16\"]")]
 pub(crate) struct ControlArgs {
     /// The address to listen on; port 0 takes a free one.
     #[arg(
@@ -39,6 +42,12 @@ pub(crate) struct ControlArgs {
     /// moment to find it again.
     #[arg(long, env = "ICEFARM_GRACE", value_name = "SECONDS", default_value_t = 60)]
     pub(crate) grace: u32,
+
+    /// What clients may have at most, as NAMES:boards=N,ttl=SECONDS,priority=N with one or more of
+    /// the three; `*` in NAMES stands for any text. May be given several times: the first that
+    /// matches a client's name counts for it.
+    #[arg(long, value_name = "LIMIT", action = clap::ArgAction::Append)]
+    pub(crate) limit: Vec<ClientLimit>,
 
     #[command(flatten)]
     pub(crate) server: ServerArgs,
@@ -78,6 +87,7 @@ fn run(args: ControlArgs) -> Result<(), Fault> {
         let listener = serve::listen(args.listen, args.server.insecure).await?;
         let mut config = ControlConfig::default();
         config.rules.startup_grace = Duration::from_secs(args.grace.into());
+        config.rules.limits = args.limit.into();
         for host in &args.server.allow_host {
             config.serve.guard = config.serve.guard.allow_host(host)?;
         }

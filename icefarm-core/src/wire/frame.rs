@@ -48,8 +48,17 @@ pub mod events {
     /// of a state is called so.
     pub const OF_THE_PROTOCOL: [&str; 6] = [ACK, DROPPED, ERROR, HELLO, REPLY, RESYNC];
     /// What only the farm itself tells of a board or of itself: no event of a state is called so.
-    pub const OF_THE_FARM: [&str; 6] =
-        [DEVICES_AVAILABLE, ENDING_SOON, FAILURE, INITIALIZED, RESERVATION_END, UNREACHABLE];
+    pub const OF_THE_FARM: [&str; 9] = [
+        DEVICES_AVAILABLE,
+        ENDING_SOON,
+        FAILURE,
+        GRANTED,
+        INITIALIZED,
+        NOT_GRANTED,
+        QUEUE_POSITIONS,
+        RESERVATION_END,
+        UNREACHABLE,
+    ];
     /// The keys of frames and events that the protocol reads: no event of a state has others of
     /// these names.
     pub const KEYS: [&str; 5] = ["epoch", "event", "id", "seq", "serial"];

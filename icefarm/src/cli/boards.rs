@@ -4,14 +4,17 @@
 //! of the same name ends it, or until its time is over.
 
 use super::args::{EndArgs, ExtendArgs, RebootArgs, ReserveArgs};
-use super::server::{Control, Fault, name, run, tell};
+use super::reserving::Told;
+use super::server::{Control, Fault, escaped, name, run, tell};
 use super::{hold, pairs, print};
+use crate::serve;
 use icefarm_core::Serial;
-use icefarm_core::wire::{FarmStatus, JournalPage, ReservationAnswer};
+use icefarm_core::wire::{
+    CancelAnswer, ClientEnded, FarmStatus, JournalPage, ReservationAnswer, ReserveAnswer,
+};
 use serde_json::{Value, json};
 use std::process::ExitCode;
 use std::time::Duration;
-use tokio::time::Instant;
 
 /// How long a reservation lasts that no process renews, in seconds.
 const TTL_S: u32 = 3600;
@@ -29,9 +32,17 @@ pub(crate) fn reserve(args: ReserveArgs) -> ExitCode {
             "kind": args.kind.kind,
             "args": pairs::object(&args.kind.args)?,
             "ttl_s": args.ttl.unwrap_or(TTL_S),
+            "request": uuid::Uuid::new_v4().to_string(),
         });
         if let Some(simulated) = args.kind.simulated {
             body["simulated"] = simulated.into();
+        }
+        let labels = pairs::labels(&args.kind.label)?;
+        if !labels.is_empty() {
+            body["labels"] = json!(labels);
+        }
+        if let Some(priority) = args.kind.priority {
+            body["priority"] = priority.into();
         }
         let path = match args.amount {
             Some(amount) => {
@@ -39,53 +50,67 @@ pub(crate) fn reserve(args: ReserveArgs) -> ExitCode {
                 "/reserve"
             }
             None => {
-                body["serials"] = args.serial.into();
+                body["serials"] = control.serials(&args.serial).await?.into();
                 "/reserveserials"
             }
         };
-        let answer = reserve_within(&control, path, &body, args.wait).await?;
+        let answer = reserve_within(&control, path, body, args.wait).await?;
         if args.output.json {
             print::json(&answer);
         } else {
             for board in &answer.boards {
-                print::line(&format!("{}  {}", board.serial, board.url));
+                let name = board.name.as_ref().map(|name| format!("  {name}")).unwrap_or_default();
+                print::line(&format!("{}  {}{name}", board.serial, board.url));
             }
         }
         Ok(())
     })
 }
 
-/// Reserves boards. While others hold them, it tries again whenever something has happened.
+/// Reserves boards, and waits for them. The request belongs to no process, so it is cancelled if
+/// this one is asked to stop.
 async fn reserve_within(
+    control: &Control,
+    path: &str,
+    mut body: Value,
+    wait_s: u32,
+) -> Result<ReservationAnswer, Fault> {
+    if wait_s > 0 {
+        body["wait_s"] = wait_s.into();
+    }
+    let stopped = serve::stopped()?;
+    tokio::select! {
+        answer = granted(control, path, &body, wait_s) => answer,
+        _ = stopped => {
+            let which = json!({"name": body["name"], "request": body["request"]});
+            control.post::<CancelAnswer>("/v1/queue/cancel", &which).await?;
+            Err(Fault::Interrupted)
+        }
+    }
+}
+
+/// Asks until the boards are granted or refused, whenever something has happened on the farm.
+async fn granted(
     control: &Control,
     path: &str,
     body: &Value,
     wait_s: u32,
 ) -> Result<ReservationAnswer, Fault> {
-    if wait_s == 0 {
-        return control.post(path, body).await;
-    }
-    let deadline = Instant::now() + Duration::from_secs(wait_s.into());
-    // Before the first try: a board that becomes free right after it is not missed.
-    let mut last = control.get::<FarmStatus>("/v1/status").await?.last_event;
-    let mut told = false;
+    let told = Told::new(Duration::from_secs(wait_s.into()));
     loop {
-        let refused = match control.post(path, body).await {
-            Err(fault) if fault.is_for_now() => fault,
-            reserved_or_failed => return reserved_or_failed,
-        };
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left < Duration::from_secs(1) {
-            return Err(refused);
+        // Before it is asked: what happens right after it is not missed.
+        let status: FarmStatus = control.get("/v1/status").await?;
+        match control.post(path, body).await? {
+            ReserveAnswer::Granted(answer) => return Ok(answer),
+            ReserveAnswer::Queued(answer) => {
+                told.tell(answer.queued.position, answer.queued.waiting);
+                let left = Duration::from_millis(answer.queued.expires_in_ms + 1000);
+                let wait = left.min(NEWS);
+                let (last, seconds) = (status.last_event, wait.as_secs().max(1));
+                let news = format!("/v1/events?after={last}&limit=1&wait_s={seconds}");
+                let _: JournalPage = control.get_within(&news, wait).await?;
+            }
         }
-        if !told {
-            super::remark(&format!("{refused}; waiting up to {wait_s} s"));
-            told = true;
-        }
-        let wait = left.min(NEWS);
-        let news = format!("/v1/events?after={last}&limit=1000&wait_s={}", wait.as_secs());
-        let page: JournalPage = control.get_within(&news, wait).await?;
-        last = page.events.last().map_or(page.last, |event| event.seq);
     }
 }
 
@@ -100,6 +125,7 @@ struct Named<'a> {
 
 async fn ask(control: &Control, name: String, named: Named<'_>) -> Result<(), Fault> {
     let Named { one, all, serials, is_all, json } = named;
+    let serials = &control.serials(serials).await?;
     let done: Vec<Serial> = if is_all {
         control.post(all, &json!({"name": name})).await?
     } else {
@@ -120,6 +146,9 @@ fn left_out<'a>(wanted: &'a [String], done: &[Serial]) -> Option<&'a String> {
 
 pub(crate) fn end(args: EndArgs) -> ExitCode {
     run(async {
+        if let Some(client) = &args.of {
+            return end_client(&Control::of(&args.client)?, client, args.output.json).await;
+        }
         let named = Named {
             one: "/end",
             all: "/endall",
@@ -129,6 +158,21 @@ pub(crate) fn end(args: EndArgs) -> ExitCode {
         };
         ask(&Control::of(&args.client)?, name(&args.client), named).await
     })
+}
+
+/// Ends everything of a client, whoever asks for it.
+async fn end_client(control: &Control, client: &str, json: bool) -> Result<(), Fault> {
+    let path = format!("/v1/clients/{}/end", escaped(client));
+    let ended: ClientEnded = control.post(&path, &json!({})).await?;
+    if json {
+        print::json(&ended);
+        return Ok(());
+    }
+    tell(&ended.ended, false, &format!("Nothing is reserved by `{client}`."));
+    if !ended.cancelled.is_empty() {
+        print::line(&format!("{} requests of `{client}` wait no more.", ended.cancelled.len()));
+    }
+    Ok(())
 }
 
 pub(crate) fn extend(args: ExtendArgs) -> ExitCode {
@@ -147,10 +191,10 @@ pub(crate) fn extend(args: ExtendArgs) -> ExitCode {
 pub(crate) fn reboot(args: RebootArgs) -> ExitCode {
     run(async {
         let control = Control::of(&args.client)?;
-        let reached: Vec<Serial> =
-            control.post("/reboot", &json!({"serials": args.serials})).await?;
+        let serials = control.serials(&args.serials).await?;
+        let reached: Vec<Serial> = control.post("/reboot", &json!({"serials": serials})).await?;
         tell(&reached, args.output.json, "");
-        match left_out(&args.serials, &reached) {
+        match left_out(&serials, &reached) {
             Some(serial) => Err(Fault::NotRebooted { serial: serial.clone() }),
             None => Ok(()),
         }

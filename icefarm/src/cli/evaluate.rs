@@ -17,7 +17,7 @@ use icefarm_core::evaluation::Outcome;
 use icefarm_core::{Serial, Value};
 use progress::Progress;
 use readings::Readings;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -75,14 +75,14 @@ fn run(args: &EvaluateArgs) -> Result<End, Fault> {
         return Err(Fault::NoCircuits);
     }
     let kind_args = pairs::object(&args.kind.args).map_err(server::Fault::from)?;
-    let serials = hold::serials(&args.serial)?;
+    let labels = pairs::labels(&args.kind.label).map_err(server::Fault::from)?;
     let runtime = tokio::runtime::Runtime::new().map_err(server::Fault::Runtime)?;
     runtime.block_on(async {
         let signalled = serve::stopped().map_err(server::Fault::from)?;
         let client = server::connect(&args.client).await?;
         let mut readings = Readings::default();
         let end = tokio::select! {
-            end = measure(&client, args, serials, circuits, kind_args, &mut readings) => end,
+            end = measure(&client, args, labels, circuits, kind_args, &mut readings) => end,
             status = signalled => Ok(End::Interrupted(status)),
         };
         // The boards are given back whatever became of the work, and its own fault comes first.
@@ -112,10 +112,11 @@ async fn boards(
     client: &Client,
     args: &EvaluateArgs,
     serials: Vec<Serial>,
+    labels: BTreeMap<String, String>,
     kind_args: &serde_json::Map<String, serde_json::Value>,
 ) -> Result<Reservation, Fault> {
     let kind = args.kind.kind.as_str();
-    let mut options = if serials.is_empty() {
+    let options = if serials.is_empty() {
         ReserveOptions::new(args.boards.unwrap_or(1), kind)
     } else {
         let held: BTreeSet<Serial> = client
@@ -136,11 +137,9 @@ async fn boards(
         }
         ReserveOptions::serials(serials, kind)
     };
-    if let Some(simulated) = args.kind.simulated {
-        options = options.simulated(simulated);
-    }
+    let options = reserving::wishes(options.args(kind_args), &args.kind, labels);
     let wait = Duration::from_secs(args.wait.into());
-    Ok(reserving::reserve(client, options.args(kind_args), wait).await?)
+    Ok(reserving::reserve(client, options, wait).await?)
 }
 
 async fn adopt(
@@ -163,12 +162,13 @@ async fn adopt(
 async fn measure(
     client: &Client,
     args: &EvaluateArgs,
-    serials: Vec<Serial>,
+    labels: BTreeMap<String, String>,
     circuits: Vec<CircuitFile>,
     kind_args: serde_json::Map<String, serde_json::Value>,
     readings: &mut Readings,
 ) -> Result<End, Fault> {
-    let reservation = boards(client, args, serials, &kind_args).await?;
+    let serials = hold::serials(client, &args.serial).await?;
+    let reservation = boards(client, args, serials, labels, &kind_args).await?;
     let evaluator = Evaluator::<Untyped>::new(client, &reservation)?;
     let (placement, per_circuit) = match args.place {
         Place::Each => (Placement::Each, reservation.boards().len()),

@@ -19,7 +19,7 @@ pub(crate) fn main(args: EventsArgs) -> ExitCode {
     run(async {
         let control = Control::of(&args.client)?;
         let about = match &args.serial {
-            Some(serial) => format!("&serial={}", escaped(serial)),
+            Some(serial) => format!("&serial={}", escaped(&control.serial(serial).await?)),
             None => String::new(),
         };
         let print =

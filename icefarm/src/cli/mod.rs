@@ -6,9 +6,11 @@ mod circuits;
 mod evaluate;
 mod events;
 mod hold;
+mod label;
 mod overview;
 mod pairs;
 mod print;
+mod queue;
 mod reserving;
 mod server;
 mod shell;
@@ -49,6 +51,8 @@ pub fn main() -> ExitCode {
         Command::Devices(args) => overview::devices(args),
         Command::Board(args) => overview::board(args),
         Command::Events(args) => events::main(args),
+        Command::Queue(args) => queue::main(args),
+        Command::Label(args) => label::main(args),
         Command::Reserve(args) => boards::reserve(args),
         Command::Extend(args) => boards::extend(args),
         Command::End(args) => boards::end(args),

@@ -5,7 +5,8 @@ use super::server::{Control, Fault, escaped, run};
 use super::table::Table;
 use super::{events, print};
 use icefarm_core::wire::{
-    BoardCounts, BoardDetail, BoardInFull, FarmStatus, LeaseDetail, LeasePhase, WorkerDetail,
+    BoardCounts, BoardDetail, BoardInFull, FarmStatus, LeaseDetail, LeasePhase, QueueEntry,
+    WorkerDetail,
 };
 use icefarm_core::{Serial, Timestamp};
 use serde_json::json;
@@ -37,15 +38,19 @@ pub(crate) fn devices(args: DevicesArgs) -> ExitCode {
 }
 
 fn table_of(boards: &[BoardDetail]) -> Table {
-    let mut table = Table::new(["board", "status", "kind", "holder", "left", "worker", "remark"]);
+    let mut table =
+        Table::new(["board", "name", "status", "kind", "holder", "left", "worker", "remark"]);
     for board in boards {
         let lease = board.lease.as_ref();
         let mut remarks: Vec<String> = board.reason.iter().cloned().collect();
         if board.simulated {
             remarks.insert(0, "simulated".to_owned());
         }
+        let labels = board.labels.iter().filter(|(key, _)| *key != "simulated");
+        remarks.extend(labels.map(|(key, value)| format!("{key}={value}")));
         table.row([
             board.serial.to_string(),
+            board.name.clone().unwrap_or_default(),
             board.status.to_string(),
             lease.map(|lease| lease.kind.to_string()).unwrap_or_default(),
             lease.map(|lease| lease.client.to_string()).unwrap_or_default(),
@@ -63,16 +68,29 @@ pub(crate) fn status(args: StatusArgs) -> ExitCode {
         let status: FarmStatus = control.get("/v1/status").await?;
         let workers: Vec<WorkerDetail> = control.get("/v1/workers").await?;
         let leases: Vec<LeaseDetail> = control.get("/v1/leases").await?;
+        let queue: Vec<QueueEntry> = control.get("/v1/queue").await?;
         if args.output.json {
-            print::json(&json!({"status": status, "workers": workers, "leases": leases}));
+            let all = json!({
+                "status": status, "workers": workers, "leases": leases, "queue": queue
+            });
+            print::json(&all);
         } else {
-            glance(&args.client.control, &status, &workers, &leases);
+            glance(&args.client.control, &status, &workers);
+            if !leases.is_empty() {
+                let boards: Vec<BoardDetail> = control.get("/v1/boards").await?;
+                print::line("");
+                print::table(&reservations(&leases, &boards));
+            }
+            if !queue.is_empty() {
+                print::line("");
+                print::table(&super::queue::table(&queue, status.now));
+            }
         }
         Ok(())
     })
 }
 
-fn glance(control: &str, status: &FarmStatus, workers: &[WorkerDetail], leases: &[LeaseDetail]) {
+fn glance(control: &str, status: &FarmStatus, workers: &[WorkerDetail]) {
     let since = ago(status.started, status.now);
     print::line(&format!("control  {control}, version {}, started {since}", status.version));
     if let Some(trouble) = &status.trouble {
@@ -83,6 +101,9 @@ fn glance(control: &str, status: &FarmStatus, workers: &[WorkerDetail], leases: 
     let away = of.total - of.reachable.min(of.total);
     let away = if away == 0 { String::new() } else { format!(", {away} of them out of reach") };
     print::line(&format!("workers  {}{away}", of.total));
+    if status.waiting > 0 {
+        print::line(&format!("queue    {} waiting", status.waiting));
+    }
     if !workers.is_empty() {
         let mut table = Table::new(["worker", "contact", "heard", "boards", "kinds", "address"]);
         for worker in workers {
@@ -99,21 +120,21 @@ fn glance(control: &str, status: &FarmStatus, workers: &[WorkerDetail], leases: 
         print::line("");
         print::table(&table);
     }
-    if !leases.is_empty() {
-        print::line("");
-        print::table(&reservations(leases));
-    }
 }
 
 /// One row for all boards that were reserved together.
-fn reservations(leases: &[LeaseDetail]) -> Table {
+fn reservations(leases: &[LeaseDetail], boards: &[BoardDetail]) -> Table {
+    let called = |serial: &Serial| {
+        let board = boards.iter().find(|board| board.serial == *serial);
+        board.and_then(|board| board.name.clone()).unwrap_or_else(|| serial.to_string())
+    };
     let mut together: BTreeMap<_, Vec<&LeaseDetail>> = BTreeMap::new();
     for lease in leases {
         together.entry((&lease.client, &lease.reservation)).or_default().push(lease);
     }
     let mut table = Table::new(["holder", "boards", "kind", "left", "serials"]);
     for ((client, _), leases) in together {
-        let serials: Vec<_> = leases.iter().map(|lease| lease.serial.as_str()).collect();
+        let serials: Vec<_> = leases.iter().map(|lease| called(&lease.serial)).collect();
         let shortest = leases.iter().map(|lease| lease.expires_in_ms).min().unwrap_or(0);
         let kind = leases.first().map(|lease| lease.kind.to_string()).unwrap_or_default();
         table.row([
@@ -153,7 +174,7 @@ fn counted(boards: &BoardCounts) -> String {
 pub(crate) fn board(args: BoardArgs) -> ExitCode {
     run(async {
         let control = Control::of(&args.client)?;
-        let path = format!("/v1/boards/{}", escaped(&args.serial));
+        let path = format!("/v1/boards/{}", escaped(&control.serial(&args.serial).await?));
         let board: BoardInFull = control.get(&path).await?;
         if args.output.json {
             print::json(&board);
@@ -238,7 +259,7 @@ pub(super) fn left(ms: u64) -> String {
 }
 
 /// How long ago, by control's own clock.
-fn ago(then: Timestamp, now: Timestamp) -> String {
+pub(super) fn ago(then: Timestamp, now: Timestamp) -> String {
     let ms = u64::try_from(now.since(then).as_millis()).unwrap_or(u64::MAX);
     if ms < 1000 { "just now".to_owned() } else { format!("{} ago", left(ms)) }
 }

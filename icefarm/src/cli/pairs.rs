@@ -1,12 +1,15 @@
 //! Arguments of a kind, as `KEY=VALUE` on the command line.
 
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 
 /// A text that is no `KEY=VALUE`, or a key given twice.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum PairError {
     #[error("`--arg {0}`: write KEY=VALUE, or an object of JSON")]
     Form(String),
+    #[error("`--label {0}`: write KEY=VALUE")]
+    Label(String),
     #[error("`--arg {0}=..` is given twice")]
     Twice(String),
 }
@@ -37,6 +40,19 @@ fn insert(object: &mut Map<String, Value>, key: String, value: Value) -> Result<
         Some(_) => Err(PairError::Twice(key)),
         None => Ok(()),
     }
+}
+
+/// Labels that boards must have, from `KEY=VALUE`.
+pub(crate) fn labels(pairs: &[String]) -> Result<BTreeMap<String, String>, PairError> {
+    let mut labels = BTreeMap::new();
+    for pair in pairs {
+        let (key, value) = match pair.split_once('=') {
+            Some((key, value)) if !key.is_empty() && !value.is_empty() => (key, value),
+            _ => return Err(PairError::Label(pair.clone())),
+        };
+        labels.insert(key.to_owned(), value.to_owned());
+    }
+    Ok(labels)
 }
 
 #[cfg(test)]

@@ -1,49 +1,73 @@
 //! Boards for a run: taken when they are free, given back at its end.
 
+use super::args::KindArgs;
 use super::remark;
-use futures::StreamExt;
-use icefarm_client::{Client, ClientError, Reservation, ReserveOptions};
-use icefarm_core::wire::{ErrorCode, events};
+use icefarm_client::{Client, ClientError, QueuePlace, Reservation, ReserveOptions};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::timeout;
 
 /// How long control may take to take the boards back. Without it they are free when the leases,
 /// which nobody renews any more, have run out.
 const FAREWELL: Duration = Duration::from_secs(10);
 
-/// Reserves boards. While others hold them, it tries again whenever control says that more or
-/// fewer are free.
+/// Reserves boards, and says where the request stands while it waits for others to give them back.
 pub(super) async fn reserve(
     client: &Client,
     options: ReserveOptions,
     wait: Duration,
 ) -> Result<Reservation, ClientError> {
-    let deadline = Instant::now() + wait;
-    // Before the first try: a board that becomes free right after it is not missed.
-    let mut events = client.events();
-    let mut told = false;
-    loop {
-        let refused = match client.reserve(options.clone()).await {
-            Err(error) if is_for_now(&error) => error,
-            reserved_or_failed => return reserved_or_failed,
-        };
-        if !told && !wait.is_zero() {
-            remark(&format!("{refused}; waiting up to {} s", wait.as_secs()));
-            told = true;
-        }
-        loop {
-            match timeout_at(deadline, events.next()).await {
-                Ok(Some(event)) if event.event.event == events::DEVICES_AVAILABLE => break,
-                Ok(Some(_)) => {}
-                Ok(None) | Err(_) => return Err(refused),
-            }
-        }
+    let told = Told::new(wait);
+    let tell = move |place: QueuePlace| told.tell(place.position, place.waiting);
+    client.reserve(options.wait(wait).on_position(tell)).await
+}
+
+/// What the command line says of the boards that are wanted.
+pub(super) fn wishes(
+    mut options: ReserveOptions,
+    kind: &KindArgs,
+    labels: BTreeMap<String, String>,
+) -> ReserveOptions {
+    for (key, value) in labels {
+        options = options.label(key, value);
+    }
+    if let Some(simulated) = kind.simulated {
+        options = options.simulated(simulated);
+    }
+    match kind.priority {
+        Some(priority) => options.priority(priority),
+        None => options,
     }
 }
 
-/// Whether boards were refused only because others hold them.
-fn is_for_now(error: &ClientError) -> bool {
-    matches!(error.code(), Some(ErrorCode::NotEnoughDevices | ErrorCode::NotAvailable))
+/// What was said last about a place in the queue.
+pub(super) struct Told {
+    wait: Duration,
+    last: Mutex<Option<(u32, u32)>>,
+}
+
+impl Told {
+    pub(super) fn new(wait: Duration) -> Self {
+        Self { wait, last: Mutex::new(None) }
+    }
+
+    /// Says where a request stands, if that was not said yet.
+    pub(super) fn tell(&self, position: u32, waiting: u32) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = last.replace((position, waiting));
+        if before == Some((position, waiting)) {
+            return;
+        }
+        let place = format!("position {position} of {waiting} in the queue");
+        match before {
+            None => remark(&format!(
+                "not enough boards are free; waiting up to {} s, {place}",
+                self.wait.as_secs()
+            )),
+            Some(_) => remark(&place),
+        }
+    }
 }
 
 /// Why boards were not given back.
@@ -68,6 +92,7 @@ pub(super) async fn give_back(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::time::Instant;
 
     #[tokio::test(start_paused = true)]
     async fn control_is_not_waited_for_longer_than_ten_seconds() {

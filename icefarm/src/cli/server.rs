@@ -5,7 +5,7 @@ use super::{pairs, print};
 use crate::{exit, serve};
 use icefarm_client::ClientError;
 use icefarm_core::Serial;
-use icefarm_core::wire::{ErrorCode, V1_JSON};
+use icefarm_core::wire::{BoardDetail, ErrorCode, V1_JSON};
 use icefarm_net::{Endpoint, HttpClient, HttpError, RequestOptions};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -34,23 +34,15 @@ pub(crate) enum Fault {
          worker has it; `icefarm board {serial}` says which"
     )]
     NotRebooted { serial: String },
+    #[error("interrupted; the request does not wait any more")]
+    Interrupted,
+    #[error("{0}")]
+    Label(String),
     #[error("the runtime cannot be started: {0}")]
     Runtime(#[source] std::io::Error),
     /// Whoever read stdout has seen enough.
     #[error("stdout is closed: {0}")]
     Output(#[source] std::io::Error),
-}
-
-impl Fault {
-    /// Whether boards were refused only because others hold them.
-    pub(crate) fn is_for_now(&self) -> bool {
-        let code = match self {
-            Self::Http(error) => error.code(),
-            Self::Client(error) => error.code(),
-            _ => None,
-        };
-        matches!(code, Some(ErrorCode::NotEnoughDevices | ErrorCode::NotAvailable))
-    }
 }
 
 impl Fault {
@@ -136,6 +128,33 @@ impl Control {
     ) -> Result<T, Fault> {
         Ok(self.http.post_json(&self.endpoint, path, body, &self.options).await?)
     }
+}
+
+impl Control {
+    /// The serials that these texts mean, each a serial or a name that an operator gave to a board.
+    /// What is neither stays as it is: control knows what to say of it.
+    pub(crate) async fn serials(&self, texts: &[String]) -> Result<Vec<String>, Fault> {
+        if texts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let boards: Vec<BoardDetail> = self.get("/v1/boards").await?;
+        Ok(texts.iter().map(|text| meant(&boards, text)).collect())
+    }
+
+    /// As [`Self::serials`], of one.
+    pub(crate) async fn serial(&self, text: &str) -> Result<String, Fault> {
+        let boards: Vec<BoardDetail> = self.get("/v1/boards").await?;
+        Ok(meant(&boards, text))
+    }
+}
+
+/// The serial that a text means: a serial, or a board's name.
+pub(crate) fn meant(boards: &[BoardDetail], text: &str) -> String {
+    if boards.iter().any(|board| board.serial.as_str() == text) {
+        return text.to_owned();
+    }
+    let named = boards.iter().find(|board| board.name.as_deref() == Some(text));
+    named.map_or_else(|| text.to_owned(), |board| board.serial.to_string())
 }
 
 /// Runs a command that works or fails.

@@ -13,5 +13,6 @@ mod farm;
 mod faults;
 mod hold;
 mod overview;
+mod queue;
 mod restart;
 mod settings;

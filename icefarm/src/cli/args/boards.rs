@@ -11,6 +11,7 @@ Examples:
   icefarm reserve 1 --arg flush_interval_seconds=5 --ttl 600
   icefarm reserve --serial SIM0123456789ABC --simulated
   icefarm reserve 4 --wait 600 -- ./evolve.py         for as long as ./evolve.py runs
+  icefarm reserve 2 --label colour=red --wait 60      boards with this label
   icefarm reserve 4 -- sh -c 'icefarm evaluate generation/ --place any'
 
 With a command, the boards are held while it runs, and given back when it ends, dies, or this
@@ -36,7 +37,7 @@ pub(crate) struct ReserveArgs {
     /// How many boards. All of them are reserved, or none.
     #[arg(value_name = "N", required_unless_present = "serial", conflicts_with = "serial")]
     pub(crate) amount: Option<u32>,
-    /// Reserve exactly this board; may be given several times.
+    /// Reserve exactly this board, by its serial or its name; may be given several times.
     #[arg(
         long,
         alias = "serials",
@@ -48,7 +49,8 @@ pub(crate) struct ReserveArgs {
     pub(crate) serial: Vec<String>,
     #[command(flatten)]
     pub(crate) kind: KindArgs,
-    /// How long to wait for boards to be free, in seconds.
+    /// How long to wait for boards that others hold, in seconds. Control keeps a queue, see
+    /// `icefarm queue`.
     #[arg(long, env = "ICEFARM_WAIT", value_name = "SECONDS", default_value_t = 0)]
     pub(crate) wait: u32,
     /// How long the reservation lasts, in seconds: 3600 unless given. With a command, how long the
@@ -84,16 +86,24 @@ pub(crate) struct ExtendArgs {
 #[command(after_help = "\
 Examples:
   icefarm end SIM0123456789ABC     end the reservation of one board
-  icefarm end --all                end all reservations of your name")]
+  icefarm end --all                end all reservations of your name, and let nothing wait for more
+  icefarm end --client alice       as an operator, the same for somebody else's name")]
 pub(crate) struct EndArgs {
     #[command(flatten)]
     pub(crate) client: ClientArgs,
-    /// The boards.
-    #[arg(value_name = "SERIAL", required_unless_present = "all", conflicts_with = "all")]
+    /// The boards, by their serials or names.
+    #[arg(
+        value_name = "SERIAL",
+        required_unless_present_any = ["all", "of"],
+        conflicts_with_all = ["all", "of"]
+    )]
     pub(crate) serials: Vec<String>,
-    /// End all reservations of your name.
-    #[arg(long)]
+    /// End all reservations of your name, and let none of its requests wait.
+    #[arg(long, conflicts_with = "of")]
     pub(crate) all: bool,
+    /// End all reservations of this name, whoever it is, and let none of its requests wait.
+    #[arg(id = "of", long = "client", value_name = "NAME")]
+    pub(crate) of: Option<String>,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
 }
@@ -108,6 +118,29 @@ pub(crate) struct RebootArgs {
     /// The boards.
     #[arg(value_name = "SERIAL", required = true)]
     pub(crate) serials: Vec<String>,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  icefarm label SIM0123456789ABC name=rack2-p3 colour=red
+  icefarm label rack2-p3 colour-            take the label away
+  icefarm label rack2-p3                    show the board's labels
+  icefarm reserve 1 --label colour=red      reserve a board with the label
+
+A board keeps its name and labels when it is plugged in elsewhere. Its name stands wherever a serial
+may; no two boards have the same. The label simulated=true is always there on a virtual board.")]
+pub(crate) struct LabelArgs {
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+    /// The board, by its serial or its name.
+    #[arg(value_name = "SERIAL")]
+    pub(crate) serial: String,
+    /// KEY=VALUE to give a label, `KEY-` to take it away.
+    #[arg(value_name = "KEY=VALUE|KEY-")]
+    pub(crate) labels: Vec<String>,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
 }

@@ -1,14 +1,14 @@
 //! Commands that look at the farm.
 
 use super::{ClientArgs, OutputArgs};
-use clap::Args;
 use clap::builder::BoolishValueParser;
+use clap::{Args, ValueEnum};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   icefarm status
-  icefarm status --json            one object: status, workers, leases")]
+  icefarm status --json            one object: status, workers, leases, queue")]
 pub(crate) struct StatusArgs {
     #[command(flatten)]
     pub(crate) client: ClientArgs,
@@ -40,7 +40,7 @@ Examples:
 pub(crate) struct BoardArgs {
     #[command(flatten)]
     pub(crate) client: ClientArgs,
-    /// The board.
+    /// The board, by its serial or its name.
     #[arg(value_name = "SERIAL")]
     pub(crate) serial: String,
     #[command(flatten)]
@@ -69,6 +69,35 @@ pub(crate) struct EventsArgs {
     /// Only what is about this board.
     #[arg(long = "board", value_name = "SERIAL")]
     pub(crate) serial: Option<String>,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+/// What is done to requests that wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum QueueAction {
+    /// They are not to wait any more.
+    Cancel,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  icefarm queue                    who waits for boards, the next to be served first
+  icefarm queue --json             one JSON object per request and line
+  icefarm queue cancel c1f9f0f8-5b63-4bc2-a1f0-6c04b9c7b6b3
+
+Requests wait that were sent with `--wait`, by priority and then by arrival. A request gets all its
+boards at once; boards that it could use are kept for it while it waits for more.")]
+pub(crate) struct QueueArgs {
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+    /// What to do; without it the queue is shown.
+    #[arg(value_enum, value_name = "cancel", requires = "ids")]
+    pub(crate) action: Option<QueueAction>,
+    /// The requests, as the queue shows them.
+    #[arg(value_name = "ID")]
+    pub(crate) ids: Vec<String>,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
 }

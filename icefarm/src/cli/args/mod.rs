@@ -5,8 +5,8 @@ mod farm;
 mod shell;
 mod work;
 
-pub(crate) use boards::{EndArgs, ExtendArgs, RebootArgs, ReserveArgs};
-pub(crate) use farm::{BoardArgs, DevicesArgs, EventsArgs, StatusArgs};
+pub(crate) use boards::{EndArgs, ExtendArgs, LabelArgs, RebootArgs, ReserveArgs};
+pub(crate) use farm::{BoardArgs, DevicesArgs, EventsArgs, QueueAction, QueueArgs, StatusArgs};
 pub(crate) use shell::{CompletionsArgs, ManArgs};
 pub(crate) use work::{EvaluateArgs, Place, SimulateArgs};
 
@@ -94,6 +94,10 @@ pub(crate) enum Command {
     Board(BoardArgs),
     /// Show what happened on the farm.
     Events(EventsArgs),
+    /// Show who waits for boards, or let a request wait no more.
+    Queue(QueueArgs),
+    /// Give a board a name or labels, or take them from it.
+    Label(LabelArgs),
     /// Reserve boards: until `icefarm end`, or for as long as a command runs.
     Reserve(ReserveArgs),
     /// Let reservations last their time again from now on.
@@ -164,4 +168,18 @@ pub(crate) struct KindArgs {
         value_parser = BoolishValueParser::new()
     )]
     pub(crate) simulated: Option<bool>,
+    /// Take only boards with this label; given several times, all must be there. `icefarm devices`
+    /// shows labels, and `name` is a board's name.
+    #[arg(
+        long,
+        env = "ICEFARM_LABEL",
+        value_name = "KEY=VALUE",
+        value_delimiter = ',',
+        action = clap::ArgAction::Append
+    )]
+    pub(crate) label: Vec<String>,
+    /// While it waits, this request is served before those of a lower priority: 0 unless given. The
+    /// farm may limit it.
+    #[arg(long, env = "ICEFARM_PRIORITY", value_name = "N", allow_negative_numbers = true)]
+    pub(crate) priority: Option<i32>,
 }

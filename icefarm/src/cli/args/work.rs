@@ -66,7 +66,7 @@ pub(crate) struct EvaluateArgs {
     /// ICEFARM_SERIALS.
     #[arg(long, env = "ICEFARM_BOARDS", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) boards: Option<u32>,
-    /// Measure on exactly this board; may be given several times.
+    /// Measure on exactly this board, by its serial or its name; may be given several times.
     #[arg(
         long,
         alias = "serials",
@@ -76,7 +76,8 @@ pub(crate) struct EvaluateArgs {
         action = clap::ArgAction::Append
     )]
     pub(crate) serial: Vec<String>,
-    /// How long to wait for so many boards to be free, in seconds.
+    /// How long to wait for boards that others hold, in seconds. Control keeps a queue, see
+    /// `icefarm queue`.
     #[arg(long, env = "ICEFARM_WAIT", value_name = "SECONDS", default_value_t = 30)]
     pub(crate) wait: u32,
     /// On which of them each circuit is measured.

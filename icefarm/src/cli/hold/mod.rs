@@ -7,7 +7,7 @@ use super::server::{self, Fault};
 use super::{pairs, remark, reserving};
 use crate::{complain, exit};
 use futures::StreamExt;
-use icefarm_client::{Client, ClientError, Reservation, ReserveOptions};
+use icefarm_client::{Client, Reservation, ReserveOptions};
 use icefarm_core::Serial;
 use signals::{Asked, Signals};
 use std::os::unix::process::ExitStatusExt;
@@ -51,17 +51,7 @@ fn failed(fault: &Fault) -> ExitCode {
 /// The inner error is that the command cannot be run.
 async fn run(args: &ReserveArgs) -> Result<Result<End, std::io::Error>, Fault> {
     let kind_args = pairs::object(&args.kind.args)?;
-    let mut options = match args.amount {
-        Some(amount) => ReserveOptions::new(amount, args.kind.kind.as_str()),
-        None => ReserveOptions::serials(serials(&args.serial)?, args.kind.kind.as_str()),
-    };
-    options = options.args(&kind_args);
-    if let Some(simulated) = args.kind.simulated {
-        options = options.simulated(simulated);
-    }
-    if let Some(ttl) = args.ttl {
-        options = options.ttl_s(ttl);
-    }
+    let labels = pairs::labels(&args.kind.label)?;
     let mut signals = Signals::listen()?;
     let client = tokio::select! {
         client = server::connect(&args.client) => client?,
@@ -69,9 +59,18 @@ async fn run(args: &ReserveArgs) -> Result<Result<End, std::io::Error>, Fault> {
     };
     let wait = Duration::from_secs(args.wait.into());
     let boards = async {
+        let kind = args.kind.kind.as_str();
+        let options = match args.amount {
+            Some(amount) => ReserveOptions::new(amount, kind),
+            None => ReserveOptions::serials(serials(&client, &args.serial).await?, kind),
+        };
+        let mut options = reserving::wishes(options.args(&kind_args), &args.kind, labels);
+        if let Some(ttl) = args.ttl {
+            options = options.ttl_s(ttl);
+        }
         let reservation = reserving::reserve(&client, options, wait).await?;
         reservation.initialized(PATIENCE).await?;
-        Ok::<_, ClientError>(reservation)
+        Ok::<_, Fault>(reservation)
     };
     let reserved = tokio::select! {
         reserved = boards => Ok(reserved),
@@ -79,7 +78,7 @@ async fn run(args: &ReserveArgs) -> Result<Result<End, std::io::Error>, Fault> {
     };
     let end = match reserved {
         Ok(Ok(reservation)) => Ok(hold(args, &client, &reservation, &mut signals).await),
-        Ok(Err(error)) => Err(Fault::Client(error)),
+        Ok(Err(fault)) => Err(fault),
         Err(asked) => Ok(Ok(End::Stopped(asked))),
     };
     // Whatever became of the command, and its own end comes first.
@@ -140,6 +139,11 @@ fn pass_on(asked: Asked, command: &Child) {
     }
 }
 
-pub(super) fn serials(texts: &[String]) -> Result<Vec<Serial>, Fault> {
-    texts.iter().map(|text| Ok(Serial::new(text.as_str())?)).collect()
+/// The serials that these texts mean, each a serial or a board's name.
+pub(super) async fn serials(client: &Client, texts: &[String]) -> Result<Vec<Serial>, Fault> {
+    if texts.is_empty() {
+        return Ok(Vec::new());
+    }
+    let boards = client.boards().await?;
+    texts.iter().map(|text| Ok(Serial::new(server::meant(&boards, text))?)).collect()
 }
