@@ -99,8 +99,7 @@ fn fits(pattern: &str, path: &str) -> bool {
 fn every_path_of_the_servers_is_in_the_document() {
     let documented = documented(&Document::protocol().unwrap());
     let mut routes = Vec::new();
-    for entry in root().join("icefarm-control/src/routes").read_dir().unwrap() {
-        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+    for text in rust_files(&root().join("icefarm-control/src/routes")) {
         routes.extend(routed(&text).into_iter().map(|path| ("control", path)));
         // What an operator does is told by the last word.
         for line in text.lines().filter(|line| line.contains("=> Deed::")) {
