@@ -15,11 +15,16 @@ use icefarm_core::wire::{
 use serde_json::{Value, json};
 use std::process::ExitCode;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// How long a reservation lasts that no process renews, in seconds.
 const TTL_S: u32 = 3600;
 /// How long control is asked to wait for news at once.
 const NEWS: Duration = Duration::from_secs(50);
+/// How long after a failure control is asked again.
+const AGAIN: Duration = Duration::from_secs(1);
+/// How long beyond the end of its waiting a request is asked after if control is away.
+const AWAY: Duration = Duration::from_secs(60);
 
 pub(crate) fn reserve(args: ReserveArgs) -> ExitCode {
     if !args.command.is_empty() {
@@ -89,29 +94,49 @@ async fn reserve_within(
     }
 }
 
-/// Asks until the boards are granted or refused, whenever something has happened on the farm.
+/// Asks until the boards are granted or refused, whenever something has happened on the farm. Control
+/// may be started again meanwhile: the request goes by its id, so it is asked after as it was.
 async fn granted(
     control: &Control,
     path: &str,
     body: &Value,
     wait_s: u32,
 ) -> Result<ReservationAnswer, Fault> {
-    let told = Told::new(Duration::from_secs(wait_s.into()));
+    let wait = Duration::from_secs(wait_s.into());
+    let (told, deadline) = (Told::new(wait), Instant::now() + wait + AWAY);
+    // A farm that is not there at all is told of at once.
+    let _: FarmStatus = control.get("/v1/status").await?;
     loop {
-        // Before it is asked: what happens right after it is not missed.
-        let status: FarmStatus = control.get("/v1/status").await?;
-        match control.post(path, body).await? {
-            ReserveAnswer::Granted(answer) => return Ok(answer),
-            ReserveAnswer::Queued(answer) => {
-                told.tell(answer.queued.position, answer.queued.waiting);
-                let left = Duration::from_millis(answer.queued.expires_in_ms + 1000);
-                let wait = left.min(NEWS);
-                let (last, seconds) = (status.last_event, wait.as_secs().max(1));
-                let news = format!("/v1/events?after={last}&limit=1&wait_s={seconds}");
-                let _: JournalPage = control.get_within(&news, wait).await?;
+        match granted_or_news(control, path, body, &told).await {
+            Ok(Some(answer)) => return Ok(answer),
+            Ok(None) => {}
+            Err(fault) if wait_s > 0 && fault.may_pass() && Instant::now() < deadline => {
+                tokio::time::sleep(AGAIN).await;
             }
+            Err(fault) => return Err(fault),
         }
     }
+}
+
+/// Asks once; if the request waits, until something has happened.
+async fn granted_or_news(
+    control: &Control,
+    path: &str,
+    body: &Value,
+    told: &Told,
+) -> Result<Option<ReservationAnswer>, Fault> {
+    // Before it is asked: what happens right after it is not missed.
+    let status: FarmStatus = control.get("/v1/status").await?;
+    let queued = match control.post(path, body).await? {
+        ReserveAnswer::Granted(answer) => return Ok(Some(answer)),
+        ReserveAnswer::Queued(answer) => answer.queued,
+    };
+    told.tell(queued.position, queued.waiting);
+    let wait = Duration::from_millis(queued.expires_in_ms + 1000).min(NEWS);
+    let (last, seconds) = (status.last_event, wait.as_secs().max(1));
+    let news = format!("/v1/events?after={last}&limit=1&wait_s={seconds}");
+    let _: JournalPage = control.get_within(&news, wait).await?;
+    Ok(None)
 }
 
 /// A request for boards of one name, or for all of them, and what to say if there are none.

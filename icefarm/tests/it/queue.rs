@@ -1,6 +1,6 @@
 //! Waiting for boards, and calling them by names.
 
-use crate::farm::{Farm, icefarm, run, stderr, stdout, wait_for};
+use crate::farm::{Farm, Server, icefarm, run, stderr, stdout, wait_for, worker};
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -80,6 +80,34 @@ fn who_waits_is_shown_and_served_in_order() {
 
 fn line_is_empty(url: &str) -> bool {
     line(url).is_empty()
+}
+
+#[test]
+fn who_waits_does_so_over_kill_9_of_control() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = dir.path().join("farm.sqlite").display().to_string();
+    let start = |listen: &str| Server::start(&["control", "--listen", listen, "--db", &db]);
+    let control = start("127.0.0.1:0");
+    let (url, address) = (control.url.clone(), control.address().to_owned());
+    let _worker = worker(&url, 1);
+    wait_for("a board", || {
+        let free = done(&["devices", "--available", "--control", &url]);
+        (free.lines().count() == 1).then_some(())
+    });
+    done(&["reserve", "1", "--name", "ann", "--control", &url]);
+    let bob = waiting(&url, "bob", &["--", "printenv", "ICEFARM_SERIALS"]);
+    wait_for_line(&url, &["bob"]);
+    let cy = waiting(&url, "cy", &[]);
+    let before = wait_for_line(&url, &["bob", "cy"]);
+    control.kill();
+    let _control = start(&address);
+    let after = wait_for_line(&url, &["bob", "cy"]);
+    assert_eq!(after[0]["reservation"], before[0]["reservation"]);
+    done(&["end", "--all", "--name", "ann", "--control", &url]);
+    for waiting in [bob, cy] {
+        let output = waiting.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+    }
 }
 
 #[test]
