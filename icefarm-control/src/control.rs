@@ -4,6 +4,7 @@ use crate::config::ControlConfig;
 use crate::fleet::{Fleet, Manners};
 use crate::ledger::{Desk, Ledger, Outlet, Trims};
 use crate::live::Gallery;
+use crate::metrics::{Decisions, Metrics};
 use crate::pacer::tell_time;
 use crate::routes::{Context, routes};
 use crate::sockets::{Post, Sockets, Streams};
@@ -197,7 +198,9 @@ impl Control {
             });
             hub.restore(&client, streams.position(&client), stream.dropped, frames);
         }
-        let outlet: Arc<dyn Outlet> = Arc::new(Post::new(hub.clone(), streams));
+        let decisions = Arc::new(Decisions::default());
+        let outlet: Arc<dyn Outlet> =
+            Arc::new(Post::new(hub.clone(), streams, decisions.clone(), clock));
         let ledger = Ledger::start(self.store, stored, trims, outlet, clock, self.desk)
             .map_err(ControlError::Thread)?;
         let ledger = Arc::new(ledger);
@@ -209,7 +212,9 @@ impl Control {
         };
         let fleet = Arc::new(Fleet::new(ledger.clone(), self.http, manners));
         let gallery = Arc::new(Gallery::new(ledger.clone()));
+        let metrics = Arc::new(Metrics::new(&decisions, ledger.clone(), hub.clone()));
         let context = Arc::new(Context {
+            metrics: metrics.clone(),
             ledger: ledger.clone(),
             fleet: fleet.clone(),
             hub: hub.clone(),
@@ -219,7 +224,11 @@ impl Control {
             heartbeat: self.config.heartbeat,
             body: self.config.body,
         });
-        let service = warp::service(routes(context).recover(recover));
+        let counted = move |answered: warp::log::Info<'_>| {
+            metrics.answered(answered.path(), answered.status().as_u16());
+        };
+        let routes = routes(context).recover(recover).with(warp::log::custom(counted));
+        let service = warp::service(routes);
         let ending = async {
             shutdown.await;
             // Sockets end first, or the server would wait for them.

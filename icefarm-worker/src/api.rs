@@ -1,6 +1,7 @@
 //! What control calls.
 
 use crate::link::Heard;
+use crate::metrics::Metrics;
 use crate::roster::Roster;
 use crate::secret::Secret;
 use icefarm_core::wire::{
@@ -25,6 +26,7 @@ pub(crate) struct Api {
     pub(crate) ledger: Arc<crate::ledger::Ledger>,
     pub(crate) roster: Arc<Roster>,
     pub(crate) heard: Heard,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) limits: BodyLimits,
 }
 
@@ -60,7 +62,9 @@ pub(crate) fn routes(api: Arc<Api>) -> BoxedFilter<(Response,)> {
     });
     let leases = reserve.or(extend).unify().or(end).unify();
     let boards = reboot.or(delete).unify();
-    let open = healthz.or(version).unify();
+    let shown = api.clone();
+    let metrics = warp::path!("metrics").and(warp::get()).map(move || shown.metrics.page());
+    let open = healthz.or(version).unify().or(metrics).unify();
     heartbeat.or(leases).unify().or(boards).unify().or(open).unify().boxed()
 }
 

@@ -57,6 +57,7 @@ mod config;
 mod lease;
 mod ledger;
 mod link;
+mod metrics;
 mod roster;
 mod secret;
 mod sockets;

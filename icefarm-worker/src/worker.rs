@@ -6,6 +6,7 @@ use crate::api::{Api, routes};
 use crate::lease::PluginThreads;
 use crate::ledger::Ledger;
 use crate::link::{Heard, Link};
+use crate::metrics::{Counting, Counts, Metrics};
 use crate::roster::Roster;
 use crate::secret::Secret;
 use crate::sockets::sockets;
@@ -117,12 +118,15 @@ impl Worker {
         let mut sockets_config = HubConfig::default();
         sockets_config.memory = self.config.memory;
         let hub = Hub::new(sockets_config, Arc::new(MemoryJournal::new(epoch)));
+        let counts = Counts::new(&kinds);
+        let metrics = Arc::new(Metrics::new(&counts, ledger.clone(), hub.clone()));
         let shared = Arc::new(Shared {
+            counts: counts.clone(),
             worker: self.name.clone(),
             config: self.config.clone(),
             registry: Arc::new(self.registry),
             clock: self.clock,
-            events: Arc::new(hub.clone()),
+            events: Arc::new(Counting { hub: hub.clone(), counts }),
             ledger: ledger.clone(),
             threads: self.threads,
         });
@@ -148,9 +152,17 @@ impl Worker {
             ledger,
             roster: roster.clone(),
             heard,
+            metrics: metrics.clone(),
             limits: BodyLimits::default().bytes(icefarm_net::MAX_MESSAGE),
         });
-        let service = routes(api).or(sockets(hub.clone(), roster.clone())).unify().recover(recover);
+        let counted = move |answered: warp::log::Info<'_>| {
+            metrics.answered(answered.path(), answered.status().as_u16());
+        };
+        let service = routes(api)
+            .or(sockets(hub.clone(), roster.clone()))
+            .unify()
+            .recover(recover)
+            .with(warp::log::custom(counted));
         let (end, ended) = tokio::sync::oneshot::channel::<()>();
         let serving = serve(listener, warp::service(service), self.serve, async {
             // Closed is as good as told.

@@ -1,12 +1,13 @@
 use super::{Desk, Ledger, LedgerError, Outlet, Trims, Wanted};
 use crate::machine::lab::{ask, free, registration};
-use crate::machine::{Answer, Command, Rules};
+use crate::machine::{Answer, Change, Command, Rules};
 use crate::store::{Batch, Letter, SqliteStore, Store, StoreError, Stored};
 use futures::FutureExt;
 use icefarm_core::wire::{Event, Selection};
 use icefarm_core::{ClientName, SteadyClock, Timestamp};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 const START: Timestamp = Timestamp(1_000_000);
 
@@ -25,6 +26,8 @@ impl Outlet for Heard {
     fn whisper(&self, client: &ClientName, event: Event) {
         self.0.lock().unwrap().push(format!("{client}: {} {:?}", event.event, event.fields));
     }
+    fn committed(&self, _: &[Change], _: Duration) {}
+    fn failed(&self) {}
 }
 
 /// A store that counts, fails or panics on demand.

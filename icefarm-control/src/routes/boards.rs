@@ -40,7 +40,7 @@ async fn each(context: &Context, args: Option<Args>, deed: Deed) -> Result<Vec<S
     for (serial, result) in wanted.iter().zip(done.await) {
         match result {
             Ok(_) => reached.push(serial.clone()),
-            Err(error) => tracing::warn!(board = %serial, %error, "{deed:?} was not done"),
+            Err(error) => tracing::warn!(%serial, %error, "{deed:?} was not done"),
         }
     }
     Ok(reached)

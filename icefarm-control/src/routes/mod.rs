@@ -9,6 +9,7 @@ mod events;
 mod labels;
 mod live;
 mod markup;
+mod metrics;
 mod panel;
 mod permit;
 mod queue;
@@ -19,6 +20,7 @@ use crate::fleet::Fleet;
 use crate::ledger::{Ledger, LedgerError};
 use crate::live::Gallery;
 use crate::machine::{Answer, Command};
+use crate::metrics::Metrics;
 use crate::sockets::Sockets;
 use icefarm_core::wire::{ErrorCode, ErrorDetail, PROTOCOL};
 use icefarm_core::{ArgError, Args};
@@ -38,6 +40,7 @@ pub(crate) struct Context {
     pub(crate) hub: Hub,
     pub(crate) gallery: Arc<Gallery>,
     pub(crate) sockets: Arc<Sockets>,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) ids: Ids,
     pub(crate) heartbeat: Duration,
     pub(crate) body: BodyLimits,
@@ -66,7 +69,8 @@ pub(crate) fn routes(context: Arc<Context>) -> BoxedFilter<(Response,)> {
     let health = health(&context);
     let calls = clients.or(boards).unify().or(workers).unify().or(actions).unify().boxed();
     let views = socket.or(panel).unify().or(live).unify().boxed();
-    let facts = details.or(health).unify().boxed();
+    let metrics = metrics::routes(&context);
+    let facts = details.or(health).unify().or(metrics).unify().boxed();
     calls.or(views).unify().or(facts).unify().boxed()
 }
 

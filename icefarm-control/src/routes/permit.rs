@@ -18,6 +18,8 @@ pub(super) enum Deed {
     Label,
     /// See who holds what, live.
     Watch,
+    /// See the server in figures.
+    Measure,
 }
 
 /// Whether whoever sends a request may do this.
