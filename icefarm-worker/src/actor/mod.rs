@@ -257,7 +257,7 @@ async fn reached(
 }
 
 fn tell(ledger: &Ledger, serial: &Serial, status: BoardStatus, reason: Option<String>) {
-    tracing::debug!(%serial, %status, reason);
+    tracing::debug!(%serial, reason, "the board is {status}");
     ledger.update(serial, |report| {
         report.status = status;
         report.reason = reason;

@@ -11,6 +11,7 @@ pub(crate) use shell::{CompletionsArgs, ManArgs};
 pub(crate) use work::{EvaluateArgs, Place, SimulateArgs};
 
 use crate::control::ControlArgs;
+use crate::log::LogFormat;
 use crate::up::UpArgs;
 use crate::worker::WorkerArgs;
 use clap::builder::BoolishValueParser;
@@ -74,6 +75,10 @@ pub(crate) struct Cli {
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
 
+    /// What the command says of it.
+    #[arg(skip)]
+    pub(crate) log_format: LogFormat,
+
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -131,6 +136,10 @@ pub(crate) struct ClientArgs {
     /// Who you are: reservations belong to this name. USER@HOST if absent.
     #[arg(id = "client_name", long = "name", env = "ICEFARM_NAME", value_name = "NAME")]
     pub(crate) name: Option<String>,
+
+    /// What log lines look like: `text` for people, or `json` for programs, one object a line.
+    #[arg(long, env = "ICEFARM_LOG_FORMAT", value_name = "FORMAT", value_enum, default_value_t)]
+    pub(crate) log_format: LogFormat,
 }
 
 /// Whether a command prints for people or for programs.
