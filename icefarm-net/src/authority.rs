@@ -99,6 +99,16 @@ fn named(text: &str) -> Result<Host, &'static str> {
     Ok(Host::Name(name.to_ascii_lowercase().into()))
 }
 
+/// A text of somebody else's as part of a message: whoever sends a long one gets its beginning.
+pub(crate) fn shown(text: &str) -> String {
+    const MOST: usize = 200;
+    let mut shown: String = text.chars().take(MOST).collect();
+    if shown.len() < text.len() {
+        shown.push_str("..");
+    }
+    shown
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

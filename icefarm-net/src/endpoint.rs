@@ -1,6 +1,6 @@
 //! Where a server listens, as people write it.
 
-use crate::authority::{Authority, Host};
+use crate::authority::{Authority, Host, shown};
 use std::fmt;
 use std::str::FromStr;
 
@@ -47,13 +47,13 @@ pub enum EndpointError {
     /// The scheme is `https`.
     #[error("`{url}` asks for TLS, which this program does not speak: use http://")]
     Tls {
-        /// The text.
+        /// The text, or the beginning of a long one.
         url: String,
     },
     /// It is not of the form `http://HOST:PORT`.
     #[error("`{url}` is not an address of the form http://HOST:PORT: {reason}")]
     Malformed {
-        /// The text.
+        /// The text, or the beginning of a long one.
         url: String,
         /// What is wrong with it.
         reason: &'static str,
@@ -64,11 +64,11 @@ impl FromStr for Endpoint {
     type Err = EndpointError;
 
     fn from_str(url: &str) -> Result<Self, EndpointError> {
-        let malformed = |reason| EndpointError::Malformed { url: url.to_owned(), reason };
+        let malformed = |reason| EndpointError::Malformed { url: shown(url), reason };
         let (scheme, rest) =
             url.split_once("://").ok_or_else(|| malformed("http:// is missing"))?;
         if scheme.eq_ignore_ascii_case("https") {
-            return Err(EndpointError::Tls { url: url.to_owned() });
+            return Err(EndpointError::Tls { url: shown(url) });
         }
         if !scheme.eq_ignore_ascii_case("http") {
             return Err(malformed("the scheme is not http"));
@@ -110,6 +110,12 @@ impl fmt::Debug for Endpoint {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_text_is_not_told_whole() {
+        let error = "x".repeat(5000).parse::<Endpoint>().unwrap_err();
+        assert!(error.to_string().len() < 400, "{error}");
+    }
 
     #[test]
     fn endpoints_are_read_as_people_write_them() {

@@ -1,6 +1,6 @@
 //! Which requests a server takes at all: no page of a browser may reach a farm on the loopback.
 
-use crate::authority::{Authority, Host};
+use crate::authority::{Authority, Host, shown};
 use http::header::{HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
 use http::request::Parts;
 use icefarm_core::wire::{ErrorCode, ErrorDetail};
@@ -46,7 +46,7 @@ impl Guard {
     /// # Errors
     /// If it is no host name; a port does not belong to it.
     pub fn allow_host(mut self, name: &str) -> Result<Self, HostNameError> {
-        let refuse = |reason| HostNameError { name: name.to_owned(), reason };
+        let refuse = |reason| HostNameError { name: shown(name), reason };
         let authority = Authority::parse(name).map_err(refuse)?;
         if name.ends_with(':') || authority.port.is_some() {
             return Err(refuse("give the name without a port"));
