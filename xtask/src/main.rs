@@ -6,6 +6,7 @@ mod browser;
 mod chipdb;
 mod circuits;
 mod crash;
+mod fuzz;
 mod mutants;
 mod outside;
 mod random;
@@ -33,6 +34,7 @@ const COMMANDS: &[Command] = &[
     ("mutants", "simulate mutants of a circuit and compare some with Verilator", mutants::run),
     ("random", "build random circuits and compare them with Verilog simulation", random::run),
     ("crash", "kill servers and clients of a real farm, and count what is lost", crash::run),
+    ("fuzz", "damage what parsers take, for minutes; failing inputs are kept", fuzz::run),
     ("package", "pack what is published, and build and run a project of it", outside::package),
     ("guide", "follow states/README.md; with --clone as a newcomer does", outside::follow),
 ];
