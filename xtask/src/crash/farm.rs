@@ -97,6 +97,17 @@ impl Farm {
         control.into_iter().chain(worker).collect()
     }
 
+    /// Says which servers have ended although nobody here has killed them.
+    pub(super) fn missing(&mut self) -> Result<Option<String>> {
+        let servers = std::iter::once(&mut self.control).chain(&mut self.workers);
+        for (server, name) in servers.zip(["control", "worker 1", "worker 2"]) {
+            if let Some(status) = server.ended()? {
+                return Ok(Some(format!("{name} has ended, and not by our hand: {status}")));
+            }
+        }
+        Ok(None)
+    }
+
     /// How many boards others could reserve now.
     pub(super) fn available(&self) -> Result<usize> {
         let output = self.client(&["devices", "--available"]).output()?;

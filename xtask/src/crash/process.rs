@@ -128,6 +128,11 @@ impl Server {
         self.process.kill()
     }
 
+    /// How it ended, if it has.
+    pub(super) fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        self.process.ended(Instant::now())
+    }
+
     /// Starts it again on its port.
     pub(super) fn restart(&mut self) -> Result {
         let address = self.url.trim_start_matches("http://").to_owned();

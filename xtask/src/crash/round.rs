@@ -114,6 +114,7 @@ impl Round {
         let killed = release::kill_a_client(&farm, ground, &done.plan)?;
         drop(busy);
         done.release = release::wait(&farm, killed, &mut done.violations)?;
+        done.violations.extend(farm.missing()?);
         Ok(())
     }
 }
