@@ -204,7 +204,7 @@ impl Reader<'_> {
         Ok(self.raw::<Option<String>>()?.map(T::from))
     }
 
-    fn json<T: DeserializeOwned>(&mut self) -> Result<T, Boxed> {
+    pub(super) fn json<T: DeserializeOwned>(&mut self) -> Result<T, Boxed> {
         Ok(serde_json::from_str(&self.text()?)?)
     }
 

@@ -1,7 +1,8 @@
 //! The store in one SQLite file.
 
-use super::{Batch, Store, StoreError, Stored, journal, rows};
+use super::{AuditWanted, Batch, Store, StoreError, Stored, access, journal, rows};
 use crate::machine::{Farm, Rules};
+use icefarm_core::wire::AuditEntry;
 use icefarm_core::{Epoch, LeaseId, Timestamp};
 use rusqlite::{Connection, ErrorCode, OpenFlags, params};
 use std::fs::OpenOptions;
@@ -9,8 +10,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The steps from an empty database to the present schema. Steps are only added.
-const MIGRATIONS: &[&str] =
-    &[include_str!("../../migrations/0001.sql"), include_str!("../../migrations/0002.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/0001.sql"),
+    include_str!("../../migrations/0002.sql"),
+    include_str!("../../migrations/0003.sql"),
+];
 /// Marks a database as ours: "iceF".
 const APPLICATION_ID: i64 = 0x6963_6546;
 /// How long another program may take to let go of the file, as when control is restarted.
@@ -157,6 +161,8 @@ impl Store for SqliteStore {
             streams: rows::streams(&transaction)?,
             journal: journal::entries(&transaction)?,
             standings: journal::standings(&transaction)?,
+            tokens: access::tokens(&transaction)?,
+            last_audit: access::last_audit(&transaction)?,
         };
         transaction.commit()?;
         Ok(stored)
@@ -178,7 +184,15 @@ impl Store for SqliteStore {
             rows::trim(&transaction, trim)?;
         }
         journal::write(&transaction, &batch.entries)?;
+        for change in &batch.tokens {
+            access::write_token(&transaction, change)?;
+        }
+        access::write_audit(&transaction, &batch.audit, batch.audit_kept)?;
         transaction.commit()?;
         Ok(numbers)
+    }
+
+    fn audit(&mut self, wanted: &AuditWanted) -> Result<Vec<AuditEntry>, StoreError> {
+        access::audit(&self.connection, wanted)
     }
 }
