@@ -117,6 +117,7 @@ mod outstanding;
 mod reservation;
 mod signals;
 mod socket;
+mod tickets;
 
 pub use builder::{Bounds, ClientBuilder};
 pub use client::Client;
