@@ -1,9 +1,11 @@
 //! `icefarm control`.
 
-use crate::serve::{self, ServeError, ServerArgs};
+use crate::serve::{self, Ask, ServeError, ServerArgs, TlsArgs};
+use crate::trust::TrustArgs;
 use crate::{exit, role};
 use clap::Args;
 use icefarm_control::{Control, ControlConfig, ControlError};
+use icefarm_net::{HttpClient, TlsListener};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -40,6 +42,16 @@ pub(crate) struct ControlArgs {
     #[arg(long, env = "ICEFARM_GRACE", value_name = "SECONDS", default_value_t = 60)]
     pub(crate) grace: u32,
 
+    /// How many entries of the audit log are kept.
+    #[arg(long, env = "ICEFARM_AUDIT_ENTRIES", value_name = "N", default_value_t = 100_000)]
+    pub(crate) audit_entries: u64,
+
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
+
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
+
     #[command(flatten)]
     pub(crate) server: ServerArgs,
 }
@@ -50,6 +62,8 @@ enum Fault {
     Serve(#[from] ServeError),
     #[error(transparent)]
     Control(#[from] ControlError),
+    #[error(transparent)]
+    Tls(#[from] icefarm_net::TlsError),
     #[error("--allow-host: {0}")]
     Host(#[from] icefarm_net::HostNameError),
     #[error("the runtime cannot be started: {0}")]
@@ -75,20 +89,33 @@ pub(crate) fn main(args: ControlArgs) -> ExitCode {
 fn run(args: ControlArgs) -> Result<(), Fault> {
     let runtime = tokio::runtime::Runtime::new().map_err(Fault::Runtime)?;
     runtime.block_on(async {
-        let listener = serve::listen(args.listen, args.server.insecure).await?;
         let mut config = ControlConfig::default();
         config.rules.startup_grace = Duration::from_secs(args.grace.into());
         for host in &args.server.allow_host {
             config.serve.guard = config.serve.guard.allow_host(host)?;
         }
-        let control = Control::builder().database(args.db).config(config).build()?;
+        config.audit_kept = args.audit_entries;
+        let identity = args.tls.identity()?;
+        // No database is made for a server that is refused.
+        if !args.db.exists() {
+            serve::check(args.listen, args.server.insecure, Ask::NobodyAtControl)?;
+        }
+        let http = HttpClient::new(args.trust.connector()?);
+        let control = Control::builder().database(args.db).config(config).http(http).build()?;
+        let ask = if control.asks_for_tokens() { Ask::Everybody } else { Ask::NobodyAtControl };
+        let listener = serve::listen(args.listen, args.server.insecure, ask).await?;
+        serve::warn_of_plain(args.listen, identity.is_some(), ask);
         let signalled = serve::signalled()?;
         serve::announce(
             listener
                 .local_addr()
                 .map_err(|source| ServeError::Listen { address: args.listen, source })?,
+            identity.is_some(),
         );
-        control.run(listener, signalled).await?;
+        match identity {
+            Some(identity) => control.run(TlsListener::new(listener, identity), signalled).await?,
+            None => control.run(listener, signalled).await?,
+        }
         Ok(())
     })
 }

@@ -14,4 +14,5 @@ mod faults;
 mod hold;
 mod overview;
 mod restart;
+mod security;
 mod settings;
