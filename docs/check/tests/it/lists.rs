@@ -103,7 +103,7 @@ fn every_path_of_the_servers_is_in_the_document() {
         let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
         routes.extend(routed(&text).into_iter().map(|path| ("control", path)));
         // What an operator does is told by the last word.
-        for line in text.lines().filter(|line| line.contains("=> Deed::")) {
+        for line in text.lines().filter(|line| line.contains("=> Act::")) {
             let words = between(line, "\"", "\"");
             routes.extend(words.iter().map(|word| ("control", format!("/v1/boards/*/{word}"))));
         }
