@@ -35,6 +35,8 @@ pub mod faults;
 mod role;
 #[cfg(any(feature = "control", feature = "worker"))]
 mod serve;
+#[cfg(any(feature = "control", feature = "worker"))]
+mod trust;
 #[cfg(feature = "cli")]
 mod up;
 #[cfg(feature = "worker")]

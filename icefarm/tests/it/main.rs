@@ -15,4 +15,5 @@ mod hold;
 mod overview;
 mod queue;
 mod restart;
+mod security;
 mod settings;
