@@ -5,6 +5,7 @@ use crate::config::ControlConfig;
 use crate::fleet::{Fleet, Manners};
 use crate::ledger::{Beside, Desk, Ledger, Outlet, Trims};
 use crate::live::Gallery;
+use crate::metrics::{Decisions, Metrics};
 use crate::pacer::tell_time;
 use crate::routes::{Context, routes};
 use crate::sockets::{Post, Sockets, Streams};
@@ -207,7 +208,9 @@ impl Control {
             });
             hub.restore(&client, streams.position(&client), stream.dropped, frames);
         }
-        let outlet: Arc<dyn Outlet> = Arc::new(Post::new(hub.clone(), streams));
+        let decisions = Arc::new(Decisions::default());
+        let outlet: Arc<dyn Outlet> =
+            Arc::new(Post::new(hub.clone(), streams, decisions.clone(), clock));
         let tokens = Arc::new(Tokens::new(std::mem::take(&mut stored.tokens)));
         let audit_kept = self.config.audit_kept;
         let beside = Beside { trims, tokens: tokens.clone(), audit_kept };
@@ -227,7 +230,9 @@ impl Control {
         let gate = Arc::new(Gate::new(tokens.clone(), sessions.clone(), paces, clock));
         let mut serving = self.config.serve;
         serving.access = Some(gate.clone());
+        let metrics = Arc::new(Metrics::new(&decisions, ledger.clone(), hub.clone()));
         let context = Arc::new(Context {
+            metrics: metrics.clone(),
             ledger: ledger.clone(),
             fleet: fleet.clone(),
             hub: hub.clone(),
@@ -242,7 +247,11 @@ impl Control {
             heartbeat: self.config.heartbeat,
             body: self.config.body,
         });
-        let service = warp::service(routes(context.clone()).recover(recover));
+        let counted = move |answered: warp::log::Info<'_>| {
+            metrics.answered(answered.path(), answered.status().as_u16());
+        };
+        let routes = routes(context.clone()).recover(recover).with(warp::log::custom(counted));
+        let service = warp::service(routes);
         let ending = async {
             shutdown.await;
             // Sockets end first, or the server would wait for them.

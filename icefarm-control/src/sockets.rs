@@ -1,16 +1,18 @@
 //! Control's side of its clients' websockets.
 
 use crate::ledger::{Ledger, Outlet, Trims};
-use crate::machine::Command;
+use crate::machine::{Change, Command};
+use crate::metrics::Decisions;
 use crate::store::{Letter, Stream};
 use futures::stream::{self, BoxStream, StreamExt as _};
 use icefarm_core::wire::{
     ClientFrame, ErrorCode, ErrorDetail, Event, META_SERIAL, Position, ServerFrame,
 };
-use icefarm_core::{ClientName, Epoch};
+use icefarm_core::{ClientName, Clock, Epoch, SteadyClock};
 use icefarm_net::{Answer, Caller, Hub, Journal, SocketService, Trimmed};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// Where each client's event stream stands. The letters themselves are in the store.
 pub(crate) struct Streams {
@@ -54,11 +56,18 @@ impl Journal for Streams {
 pub(crate) struct Post {
     hub: Hub,
     streams: Arc<Streams>,
+    decisions: Arc<Decisions>,
+    clock: SteadyClock,
 }
 
 impl Post {
-    pub(crate) fn new(hub: Hub, streams: Arc<Streams>) -> Self {
-        Self { hub, streams }
+    pub(crate) fn new(
+        hub: Hub,
+        streams: Arc<Streams>,
+        decisions: Arc<Decisions>,
+        clock: SteadyClock,
+    ) -> Self {
+        Self { hub, streams, decisions, clock }
     }
 }
 
@@ -76,6 +85,14 @@ impl Outlet for Post {
 
     fn whisper(&self, client: &ClientName, event: Event) {
         self.hub.whisper(client, ServerFrame::new(META_SERIAL, vec![event]));
+    }
+
+    fn committed(&self, changes: &[Change], took: Duration) {
+        self.decisions.committed(changes, self.clock.now(), took);
+    }
+
+    fn failed(&self) {
+        self.decisions.failed();
     }
 }
 

@@ -51,6 +51,7 @@ mod guard;
 mod held;
 mod hub;
 mod memory;
+pub mod metrics;
 mod outbox;
 mod pace;
 mod panics;
@@ -75,7 +76,9 @@ pub use endpoint::{Endpoint, EndpointError};
 pub use error::{ApiError, recover};
 pub use feed::{FeedConfig, FeedRequest, feed};
 pub use guard::{Guard, HostNameError};
-pub use hub::{Answer, Caller, Hub, HubConfig, Journal, MemoryJournal, Pass, SocketService};
+pub use hub::{
+    Answer, Caller, Census, Hub, HubConfig, Journal, MemoryJournal, Pass, SocketService,
+};
 pub use outbox::{Attachment, Delivery, Outbox, OutboxLimits, SubscriberKey, Trimmed};
 pub use pace::{Pace, Paces, host_of};
 pub use query::{SocketQuery, SubscriberId, V1Query};

@@ -125,6 +125,8 @@ pub struct Outbox {
     frames: VecDeque<Queued>,
     bytes: usize,
     gone: Trimmed,
+    /// How many frames were given up.
+    given_up: u64,
     subscribers: BTreeMap<SubscriberKey, Subscriber>,
     /// Subscribers from before a restart may still come: nothing is trimmed until then.
     hold: Duration,
@@ -157,6 +159,7 @@ impl Outbox {
             frames: VecDeque::new(),
             bytes: 0,
             gone: Trimmed::default(),
+            given_up: 0,
             subscribers: BTreeMap::new(),
             hold: Duration::ZERO,
         }
@@ -200,6 +203,24 @@ impl Outbox {
         self.frames.is_empty()
     }
 
+    /// How many frames are kept.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.frames.len()
+    }
+
+    /// How many bytes the frames take that are kept.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// How many frames were given up because there was no room for them.
+    #[must_use]
+    pub fn given_up(&self) -> u64 {
+        self.given_up
+    }
+
     /// Whether nobody needs it: no frames, and no subscriber that may still come back.
     #[must_use]
     pub fn is_idle(&self) -> bool {
@@ -239,6 +260,7 @@ impl Outbox {
         while self.bytes > self.limits.bytes && self.frames.len() > 1 {
             if let Some(seq) = self.pop() {
                 self.gone.dropped = seq;
+                self.given_up += 1;
             }
         }
         true

@@ -2,6 +2,7 @@
 
 use crate::door::Door;
 use crate::link::Heard;
+use crate::metrics::Metrics;
 use crate::roster::Roster;
 use crate::secret::Secret;
 use icefarm_core::wire::{
@@ -28,6 +29,7 @@ pub(crate) struct Api {
     pub(crate) roster: Arc<Roster>,
     pub(crate) heard: Heard,
     pub(crate) door: Arc<Door>,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) limits: BodyLimits,
 }
 
@@ -70,7 +72,9 @@ pub(crate) fn routes(api: Arc<Api>) -> BoxedFilter<(Response,)> {
     });
     let leases = reserve.or(extend).unify().or(end).unify();
     let boards = reboot.or(delete).unify();
-    let open = healthz.or(version).unify();
+    let shown = api.clone();
+    let metrics = warp::path!("metrics").and(warp::get()).map(move || shown.metrics.page());
+    let open = healthz.or(version).unify().or(metrics).unify();
     heartbeat.or(leases).unify().or(boards).unify().or(open).unify().boxed()
 }
 

@@ -58,6 +58,7 @@ mod door;
 mod lease;
 mod ledger;
 mod link;
+mod metrics;
 mod roster;
 mod secret;
 mod sockets;

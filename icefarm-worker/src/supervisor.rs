@@ -4,6 +4,7 @@ use crate::WorkerConfig;
 use crate::actor::{Actor, BoardHandle, Shared};
 use crate::lease::{EventSink, PluginThreads};
 use crate::ledger::Ledger;
+use crate::metrics::Counts;
 use icefarm_core::wire::{BoardReport, EndBoard, ErrorDetail, ExtendBoard, ReserveBoard};
 use icefarm_core::{
     Board, ClientName, Clock, LeaseId, Object, Registry, Serial, Value, WorkerName,
@@ -64,7 +65,9 @@ impl Supervisor {
     pub fn start(board: Arc<dyn Board>, supervision: Supervision) -> Self {
         let Supervision { worker, registry, clock, config, events, states_on } = supervision;
         let ledger = Arc::new(Ledger::new());
+        let counts = Counts::new(&registry.kind_infos());
         let shared = Arc::new(Shared {
+            counts,
             worker,
             config,
             registry: Arc::new(registry),

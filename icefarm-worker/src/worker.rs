@@ -7,6 +7,7 @@ use crate::door::Door;
 use crate::lease::PluginThreads;
 use crate::ledger::Ledger;
 use crate::link::{Heard, Link};
+use crate::metrics::{Counting, Counts, Metrics};
 use crate::roster::Roster;
 use crate::secret::Secret;
 use crate::sockets::sockets;
@@ -120,12 +121,15 @@ impl Worker {
         let mut sockets_config = HubConfig::default();
         sockets_config.memory = self.config.memory;
         let hub = Hub::new(sockets_config, Arc::new(MemoryJournal::new(epoch)));
+        let counts = Counts::new(&kinds);
+        let metrics = Arc::new(Metrics::new(&counts, ledger.clone(), hub.clone()));
         let shared = Arc::new(Shared {
+            counts: counts.clone(),
             worker: self.name.clone(),
             config: self.config.clone(),
             registry: Arc::new(self.registry),
             clock: self.clock,
-            events: Arc::new(hub.clone()),
+            events: Arc::new(Counting { hub: hub.clone(), counts }),
             ledger: ledger.clone(),
             threads: self.threads,
         });
@@ -155,10 +159,15 @@ impl Worker {
             roster: roster.clone(),
             heard,
             door: door.clone(),
+            metrics: metrics.clone(),
             limits: BodyLimits::default().bytes(icefarm_net::MAX_MESSAGE),
         });
+        let counted = move |answered: warp::log::Info<'_>| {
+            metrics.answered(answered.path(), answered.status().as_u16());
+        };
         let sockets = sockets(hub.clone(), roster.clone(), door.clone());
-        let service = routes(api).or(sockets).unify().recover(recover);
+        let service =
+            routes(api).or(sockets).unify().recover(recover).with(warp::log::custom(counted));
         let mut serving = self.serve;
         serving.access = Some(door.clone());
         let (end, ended) = tokio::sync::oneshot::channel::<()>();

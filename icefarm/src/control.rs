@@ -2,7 +2,7 @@
 
 use crate::serve::{self, Ask, ServeError, ServerArgs, TlsArgs};
 use crate::trust::TrustArgs;
-use crate::{exit, role};
+use crate::{exit, log, role};
 use clap::Args;
 use icefarm_control::machine::ClientLimit;
 use icefarm_control::{Control, ControlConfig, ControlError};
@@ -84,7 +84,7 @@ enum Fault {
 pub fn control_main() -> ExitCode {
     match role::parse::<ControlArgs>("control", "The control server of an iCEFARM") {
         Ok(args) => {
-            serve::log(0);
+            log::start(log::Level::Usual, 0, args.server.log_format);
             main(args)
         }
         Err(code) => code,

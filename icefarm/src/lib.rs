@@ -32,6 +32,8 @@ mod exit;
 #[cfg(feature = "worker")]
 pub mod faults;
 #[cfg(any(feature = "control", feature = "worker"))]
+mod log;
+#[cfg(any(feature = "control", feature = "worker"))]
 mod role;
 #[cfg(any(feature = "control", feature = "worker"))]
 mod serve;

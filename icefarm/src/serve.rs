@@ -1,5 +1,6 @@
 //! What the server commands have in common: listening, telling where, and ending on a signal.
 
+use crate::log::LogFormat;
 use clap::Args;
 use clap::builder::BoolishValueParser;
 use futures::FutureExt;
@@ -27,6 +28,10 @@ pub(crate) struct ServerArgs {
     /// Listen on an address that others can reach, although nobody is asked who they are.
     #[arg(long, env = "ICEFARM_INSECURE", value_parser = BoolishValueParser::new())]
     pub(crate) insecure: bool,
+
+    /// What log lines look like: `text` for people, or `json` for programs, one object a line.
+    #[arg(long, env = "ICEFARM_LOG_FORMAT", value_name = "FORMAT", value_enum, default_value_t)]
+    pub(crate) log_format: LogFormat,
 }
 
 /// The certificate of a server.
@@ -161,52 +166,6 @@ pub(crate) fn stopped() -> Result<impl Future<Output = u8> + Send, ServeError> {
             Either::Right(_) => 143,
         }
     })
-}
-
-/// How much a program logs that is not told to log more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Level {
-    /// What somebody should look after.
-    #[cfg(feature = "cli")]
-    Warnings,
-    /// What happens, too.
-    Usual,
-}
-
-/// Where logs go, and how much of them.
-pub(crate) fn log(verbose: u8) {
-    log_at(Level::Usual, verbose);
-}
-
-/// As [`log`], from another level on.
-pub(crate) fn log_at(level: Level, verbose: u8) {
-    let default = match verbose {
-        #[cfg(feature = "cli")]
-        0 if level == Level::Warnings => "warn",
-        0 => "info,hyper=warn",
-        1 => "debug,hyper=warn",
-        _ => "trace",
-    };
-    let asked = std::env::var("ICEFARM_LOG").ok().filter(|text| !text.is_empty());
-    let filter = asked.and_then(|text| match tracing_subscriber::EnvFilter::try_new(&text) {
-        Ok(filter) => Some(filter),
-        Err(error) => {
-            crate::complain(&format!(
-                "the variable ICEFARM_LOG, `{text}`, is passed over: {error}"
-            ));
-            None
-        }
-    });
-    let filter = filter.unwrap_or_else(|| tracing_subscriber::EnvFilter::new(default));
-    let _ = level;
-    let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    // A second call in one process keeps the first log.
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(colours)
-        .with_target(false)
-        .with_writer(std::io::stderr)
-        .try_init();
 }
 
 /// The name of this machine, for a worker that was given none.

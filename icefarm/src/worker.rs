@@ -1,9 +1,10 @@
 //! `icefarm worker`.
 
 use crate::faults::{FaultFile, FaultFileError};
+use crate::log::LogFormat;
 use crate::serve::{self, Ask, ServeError, ServerArgs, TlsArgs};
 use crate::trust::{TokenArgs, TokenFault, TrustArgs};
-use crate::{exit, role};
+use crate::{exit, log, role};
 use clap::Args;
 use icefarm_core::{Registry, RegistryError, Serial, WorkerName};
 use icefarm_net::{HttpClient, TlsListener};
@@ -11,7 +12,7 @@ use icefarm_sim::{SimError, VirtualBus, VirtualBusBuilder};
 use icefarm_worker::{Worker, WorkerConfig, WorkerError};
 use std::io::Write;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -145,7 +146,7 @@ pub(crate) enum Fault {
 pub fn worker_main() -> ExitCode {
     match role::parse::<WorkerArgs>("worker", "A worker of an iCEFARM") {
         Ok(args) => {
-            serve::log(0);
+            log::start(log::Level::Usual, 0, args.server.log_format);
             main(args)
         }
         Err(code) => code,
@@ -200,7 +201,7 @@ pub(crate) fn build(args: &WorkerArgs) -> Result<Worker, Fault> {
         .name(name)
         .control(args.control.as_str())
         .registry(Registry::collect()?)
-        .bus(Arc::new(faulty(bus, args.sim_faults.as_deref())?))
+        .bus(Arc::new(faulty(bus, args)?))
         .config(config);
     worker = worker
         .http_client(HttpClient::new(args.trust.connector()?))
@@ -215,23 +216,33 @@ pub(crate) fn build(args: &WorkerArgs) -> Result<Worker, Fault> {
 }
 
 /// The bus, with boards that fail as the file says.
-fn faulty(bus: VirtualBusBuilder, path: Option<&Path>) -> Result<VirtualBus, Fault> {
-    let Some(path) = path else { return Ok(bus.build()?) };
+fn faulty(bus: VirtualBusBuilder, args: &WorkerArgs) -> Result<VirtualBus, Fault> {
+    let Some(path) = &args.sim_faults else { return Ok(bus.build()?) };
     let file = FaultFile::read(path)?;
     let built = bus.faults(file.plan().clone()).build();
     let bus = built.map_err(|error| file.explain(error).map_or_else(Fault::from, Fault::from))?;
-    let mut warning = format!(
-        "warning: the virtual boards fail as {} says, on purpose: {} faults\n",
-        path.display(),
-        file.plan().faults().len()
-    );
+    let faults = file.plan().faults().len();
+    let path = path.display();
+    let text = format!("the virtual boards fail as {path} says, on purpose: {faults} faults");
+    warn(args.server.log_format, &text);
     if file.plan().falsifies() {
-        warning.push_str(
-            "warning: WRONG FIGURES: boards of this worker will tell what they did not measure; \
-             such readings are marked as `falsified`, but old clients do not see the mark\n",
+        warn(
+            args.server.log_format,
+            "WRONG FIGURES: boards of this worker will tell what they did not measure; such \
+             readings are marked as `falsified`, but old clients do not see the mark",
         );
     }
-    // There is nobody left to warn if stderr is closed.
-    let _ = std::io::stderr().lock().write_all(warning.as_bytes());
     Ok(bus)
+}
+
+/// Warns whoever starts the worker, however little is logged.
+fn warn(format: LogFormat, text: &str) {
+    match format {
+        // Who reads JSON reads nothing else.
+        LogFormat::Json => tracing::warn!("{text}"),
+        LogFormat::Text => {
+            // There is nobody left to warn if stderr is closed.
+            let _ = writeln!(std::io::stderr().lock(), "warning: {text}");
+        }
+    }
 }

@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
+use tracing::field::display;
 
 /// The largest circuit, in bytes. With what goes around it, it fits into the largest message that
 /// workers take.
@@ -244,10 +245,10 @@ impl<K: Evaluation> Driver<K> {
         let now = self.now();
         match self.schedule.outcome(now, serial, told.id(), told.gave_up()) {
             Verdict::Ignored => {
-                tracing::debug!(%serial, id = %told.id(), "a repeated or unknown outcome");
+                tracing::debug!(%serial, evaluation = %told.id(), "a repeated or unknown outcome");
             }
             Verdict::Elsewhere => {
-                tracing::info!(%serial, id = %told.id(), "a board gave up a circuit, which moves");
+                tracing::info!(%serial, evaluation = %told.id(), "a board gave up a circuit, which moves");
             }
             Verdict::Deliver(settled) => match told {
                 Told::Outcome(evaluated) => {
@@ -255,11 +256,11 @@ impl<K: Evaluation> Driver<K> {
                     // The state counts its own tries on one board; here the boards count.
                     let here = evaluated.provenance.attempt.max(1);
                     evaluated.provenance.attempt = settled.attempt.saturating_add(here - 1);
-                    deliver(&settled, evaluated);
+                    self.deliver(&settled, evaluated);
                 }
                 Told::Unreadable { reason, .. } => {
                     let evaluated = self.failed(&settled, Loss::new(codes::UNREADABLE, reason));
-                    deliver(&settled, evaluated);
+                    self.deliver(&settled, evaluated);
                 }
             },
         }
@@ -298,13 +299,17 @@ impl<K: Evaluation> Driver<K> {
                 }
                 Effect::Failed { settled, loss } => {
                     let evaluated = self.failed(&settled, loss);
-                    deliver(&settled, evaluated);
+                    self.deliver(&settled, evaluated);
                 }
             }
         }
     }
 
     fn send(&self, worker: &Arc<str>, serials: Vec<Serial>, id: EvaluationId, circuit: &Upload) {
+        for serial in &serials {
+            let (lease, client) = (self.leases.get(serial).map(display), &self.client.name);
+            tracing::debug!(evaluation = %id, %serial, lease, %client, %worker, "a circuit is sent");
+        }
         let file = (id.to_string(), Value::from(circuit.bytes.clone()));
         let contents = Object::from_iter([
             ("files".to_owned(), Value::Object(Object::from_iter([file]))),
@@ -320,6 +325,16 @@ impl<K: Evaluation> Driver<K> {
             }
         });
         self.client.send_command(worker, frame, answer);
+    }
+
+    fn deliver(&self, settled: &Settled<Sink<K::Reading>>, evaluated: Evaluated<K::Reading>) {
+        let (evaluation, from) = (&evaluated.id, &evaluated.provenance);
+        let (serial, lease) = (from.serial.as_ref().map(display), from.lease.map(display));
+        let client = &self.client.name;
+        tracing::debug!(%evaluation, serial, lease, %client, "a circuit has its outcome");
+        let outcome = CircuitOutcome { circuit: settled.circuit.name.clone(), evaluated };
+        // Who asked may not want to know any more.
+        let _ = settled.job.send(outcome);
     }
 
     /// An outcome without an answer of a board, with what is known of where it would be from.
@@ -341,10 +356,4 @@ fn places(placement: &Placement) -> Places<'_> {
         Placement::Each => Places::Each,
         Placement::Any => Places::Any,
     }
-}
-
-fn deliver<R>(settled: &Settled<Sink<R>>, evaluated: Evaluated<R>) {
-    let outcome = CircuitOutcome { circuit: settled.circuit.name.clone(), evaluated };
-    // Who asked may not want to know any more.
-    let _ = settled.job.send(outcome);
 }

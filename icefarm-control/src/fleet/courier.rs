@@ -227,9 +227,9 @@ fn failure(line: &Line, outcome: Outcome) -> Option<Command> {
     };
     if matches!(error, HttpError::Connect { .. }) {
         // The heartbeats say so for the worker as a whole.
-        tracing::debug!(%worker, board = %serial, "could not tell the worker to {what}: {error}");
+        tracing::debug!(%worker, %serial, "could not tell the worker to {what}: {error}");
     } else {
-        tracing::warn!(%worker, board = %serial, "could not tell the worker to {what}: {error}");
+        tracing::warn!(%worker, %serial, "could not tell the worker to {what}: {error}");
     }
     None
 }

@@ -6,6 +6,7 @@ use icefarm_core::{Epoch, Serial};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
+use tracing::field::display;
 
 /// Where all boards stand.
 pub(crate) type Standings = BTreeMap<Serial, Standing>;
@@ -130,13 +131,17 @@ impl Chronicle {
 
 fn log(entry: &JournalEntry) {
     let JournalEntry { seq, text, .. } = entry;
+    let serial = entry.serial.as_ref().map(display);
+    let worker = entry.worker.as_ref().map(display);
+    let client = entry.client.as_ref().map(display);
+    let lease = entry.lease.map(display);
     if entry.warning {
-        tracing::warn!(seq, "{text}");
+        tracing::warn!(seq, serial, worker, lease, client, "{text}");
     } else if entry.what == Happening::BoardStatus {
         // The usual life of a board.
-        tracing::debug!(seq, "{text}");
+        tracing::debug!(seq, serial, worker, lease, client, "{text}");
     } else {
-        tracing::info!(seq, "{text}");
+        tracing::info!(seq, serial, worker, lease, client, "{text}");
     }
 }
 

@@ -1,13 +1,14 @@
 use super::{Beside, Desk, Ledger, LedgerError, Outlet, Trims, Wanted};
 use crate::access::Tokens;
 use crate::machine::lab::{ask, free, registration};
-use crate::machine::{Answer, Command, Rules};
+use crate::machine::{Answer, Change, Command, Rules};
 use crate::store::{AuditWanted, Batch, Letter, SqliteStore, Store, StoreError, Stored};
 use futures::FutureExt;
 use icefarm_core::wire::{AuditEntry, Event, Selection};
 use icefarm_core::{ClientName, SteadyClock, Timestamp};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 const START: Timestamp = Timestamp(1_000_000);
 
@@ -26,6 +27,8 @@ impl Outlet for Heard {
     fn whisper(&self, client: &ClientName, event: Event) {
         self.0.lock().unwrap().push(format!("{client}: {} {:?}", event.event, event.fields));
     }
+    fn committed(&self, _: &[Change], _: Duration) {}
+    fn failed(&self) {}
 }
 
 /// A store that counts, fails or panics on demand.

@@ -4,12 +4,14 @@ use super::chronicle::Chronicle;
 use super::draft::Draft;
 use super::{BATCH, Health, LedgerError, Trims, Work};
 use crate::access::Tokens;
-use crate::machine::{Answer, Farm};
+use crate::machine::{Answer, Change, Farm};
 use crate::store::{AuditWanted, Letter, Store};
 use icefarm_core::wire::{AuditEntry, Event, QueuePosition, events};
 use icefarm_core::{ClientName, Object, Timestamp, Value};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 
 /// Where events go when they are written down.
 pub(crate) trait Outlet: Send + Sync + 'static {
@@ -19,6 +21,10 @@ pub(crate) trait Outlet: Send + Sync + 'static {
     fn announce(&self, event: Event);
     /// Sends an event that is soon out of date to a client.
     fn whisper(&self, client: &ClientName, event: Event);
+    /// Hears of changes that were written down, and how long that took.
+    fn committed(&self, changes: &[Change], took: Duration);
+    /// Hears that something could not be written down.
+    fn failed(&self);
 }
 
 pub(super) type Reply = oneshot::Sender<Result<Answer, LedgerError>>;
@@ -88,10 +94,17 @@ impl Writer {
         }
         draft.batch.trims = self.trims.take();
         self.last = draft.batch.at;
+        let begun = Instant::now();
         match self.store.commit(&draft.batch) {
-            Ok(numbers) => self.finish(draft, &numbers),
+            Ok(numbers) => {
+                if !draft.batch.is_empty() {
+                    self.outlet.committed(&draft.batch.changes, begun.elapsed());
+                }
+                self.finish(draft, &numbers);
+            }
             Err(error) => {
                 tracing::error!(%error, "the ledger cannot be written");
+                self.outlet.failed();
                 let error = Arc::new(error);
                 self.health.send_replace(Health::Failing(error.clone()));
                 for trim in draft.batch.trims {

@@ -206,6 +206,18 @@ impl EndReason {
         }
     }
 
+    /// All words.
+    pub(crate) const WORDS: &[&str] = &[
+        "ended",
+        "expired",
+        "revoked",
+        "failed",
+        "worker_lost",
+        "board_gone",
+        "board_deleted",
+        "superseded",
+    ];
+
     /// Whether the board failed its holder, who is then told by the event `failure` too.
     #[must_use]
     pub fn is_failure(&self) -> bool {

@@ -83,7 +83,7 @@ async fn each(asker: &Asker, args: Option<Args>, act: Act) -> Result<Vec<Serial>
     for (serial, result) in wanted.iter().zip(done.await) {
         match result {
             Ok(_) => reached.push(serial.clone()),
-            Err(error) => tracing::warn!(board = %serial, %error, "{} was not done", act.word()),
+            Err(error) => tracing::warn!(%serial, %error, "{} was not done", act.word()),
         }
     }
     Ok(reached)

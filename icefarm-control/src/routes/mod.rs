@@ -11,6 +11,7 @@ mod labels;
 mod live;
 mod login;
 mod markup;
+mod metrics;
 mod panel;
 mod permit;
 mod queue;
@@ -22,6 +23,7 @@ use crate::fleet::Fleet;
 use crate::ledger::{Ledger, LedgerError, Trail};
 use crate::live::Gallery;
 use crate::machine::{Answer, Command, millis};
+use crate::metrics::Metrics;
 use crate::sockets::Sockets;
 use icefarm_core::wire::{ErrorCode, ErrorDetail, HeartbeatNews, PROTOCOL, Tickets, TokenDetail};
 use icefarm_core::{ArgError, Args, ClientName, TokenId};
@@ -45,6 +47,7 @@ pub(crate) struct Context {
     pub(crate) hub: Hub,
     pub(crate) gallery: Arc<Gallery>,
     pub(crate) sockets: Arc<Sockets>,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) ids: Ids,
     pub(crate) tokens: Arc<Tokens>,
     pub(crate) sessions: Arc<Sessions>,
@@ -127,7 +130,8 @@ pub(crate) fn routes(context: Arc<Context>) -> BoxedFilter<(Response,)> {
     let health = health(&context);
     let calls = clients.or(boards).unify().or(workers).unify().or(actions).unify().boxed();
     let views = socket.or(panel).unify().or(live).unify().boxed();
-    let facts = details.or(health).unify().or(access).unify().boxed();
+    let metrics = metrics::routes(&context);
+    let facts = details.or(health).unify().or(access).unify().or(metrics).unify().boxed();
     calls.or(views).unify().or(facts).unify().boxed()
 }
 

@@ -1,6 +1,7 @@
 //! From a command to its answers.
 
 use super::answers::{Answers, Begin};
+use super::census::Tally;
 use super::outgoing::Outgoing;
 use super::service::{Answer, Caller, SocketService};
 use crate::codec::{CodecLimits, Encoding, UnpackError, is_packed, unpack};
@@ -28,6 +29,7 @@ pub(super) struct Commands {
     pub(super) codec: CodecLimits,
     pub(super) memory: Arc<Memory>,
     pub(super) guests: Arc<Memory>,
+    pub(super) tally: Arc<Tally>,
 }
 
 /// Why a command is not begun.
@@ -47,6 +49,7 @@ struct Running {
     serials: Vec<Serial>,
     event: String,
     id: Option<String>,
+    tally: Arc<Tally>,
     /// What the command takes in memory beside its files.
     _loan: Option<Loan>,
 }
@@ -80,6 +83,7 @@ impl Commands {
                 let message = "as many commands are under way as are allowed; send it again later";
                 let error = ErrorDetail::new(ErrorCode::Overloaded, message);
                 for serial in &frame.serials {
+                    self.tally.refused(error.code);
                     self.outgoing.reply(refused(serial.as_str(), id, &error).into());
                 }
             }
@@ -119,6 +123,7 @@ impl Commands {
                        later";
         let error = ErrorDetail::new(ErrorCode::Overloaded, message);
         let id = running.id.as_deref();
+        running.serials.iter().for_each(|_| self.tally.refused(error.code));
         let sockets = {
             let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
             match id {
@@ -143,6 +148,7 @@ impl Commands {
             serials: frame.serials.clone(),
             event: frame.event.clone(),
             id: frame.id.clone(),
+            tally: self.tally.clone(),
             _loan: None,
         };
         let prepared = if fits { self.prepare(&mut frame, encoding) } else { Err(Obstacle::Full) };
@@ -168,6 +174,7 @@ impl Commands {
 
     /// Says what is wrong with something that is no command of any board.
     pub(super) fn complain(&self, error: &ErrorDetail) {
+        self.tally.refused(error.code);
         self.outgoing.reply(refused(META_SERIAL, None, error).into());
     }
 }
@@ -197,6 +204,9 @@ impl Running {
     fn tell(&mut self, (serial, result): Answer) {
         let Some(at) = self.serials.iter().position(|waiting| *waiting == serial) else { return };
         self.serials.remove(at);
+        if let Err(error) = &result {
+            self.tally.refused(error.code);
+        }
         let id = self.id.as_deref();
         let frame = match (result, id) {
             (Ok(value), Some(id)) => {

@@ -1,12 +1,14 @@
 //! All event streams and living sockets of a server.
 
 mod answers;
+mod census;
 mod commands;
 mod journal;
 mod outgoing;
 mod service;
 mod session;
 
+pub use census::Census;
 pub use journal::{Journal, MemoryJournal};
 pub use service::{Answer, Caller, Pass, SocketService};
 
@@ -16,12 +18,14 @@ use crate::memory::Memory;
 use crate::outbox::{Attachment, Delivery, Outbox, OutboxLimits, SubscriberKey, Trimmed};
 use crate::upgrade::SocketRequest;
 use answers::Answers;
+use census::Tally;
 use icefarm_core::wire::{ErrorCode, Position, ServerFrame};
 use icefarm_core::{ClientName, Epoch};
 use outgoing::{Closing, Outgoing};
 use session::Session;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -136,6 +140,7 @@ struct Inner {
     memory: Arc<Memory>,
     /// What [guests](SocketService::is_guest) may take.
     guests: Arc<Memory>,
+    tally: Arc<Tally>,
 }
 
 /// How often a hub that is used looks for what is overdue.
@@ -201,7 +206,9 @@ impl Hub {
     pub fn new(config: HubConfig, journal: Arc<dyn Journal>) -> Self {
         let (memory, guests) = (Memory::new(config.memory), Memory::new(config.memory / 4));
         let (start, state) = (Instant::now(), Mutex::default());
-        Self { inner: Arc::new(Inner { config, journal, start, state, memory, guests }) }
+        let tally = Arc::default();
+        let inner = Inner { config, journal, start, state, memory, guests, tally };
+        Self { inner: Arc::new(inner) }
     }
 
     /// How many bytes of [`HubConfig::memory`] are taken.
@@ -210,11 +217,32 @@ impl Hub {
         self.inner.memory.lent() + self.inner.guests.lent()
     }
 
+    /// What the hub has done so far, and what it holds now.
+    #[must_use]
+    pub fn census(&self) -> Census {
+        let mut census = Census {
+            memory_taken: self.memory_taken(),
+            memory_limit: self.inner.config.memory,
+            ..Census::default()
+        };
+        self.inner.tally.fill(&mut census);
+        let state = self.inner.lock();
+        census.streams = state.streams.len();
+        for stream in state.streams.values() {
+            census.sockets += stream.sockets.len();
+            census.waiting += stream.outbox.waiting();
+            census.waiting_bytes += stream.outbox.bytes();
+        }
+        census
+    }
+
     /// Adds a frame to the client's stream under the next number, which it returns.
     pub fn publish(&self, client: &ClientName, frame: ServerFrame) -> u64 {
         let frame = Arc::new(frame);
         self.inner.change(client, |stream, now| {
+            let before = stream.outbox.given_up();
             let seq = stream.outbox.push(now, frame);
+            self.inner.added(stream.outbox.given_up() - before);
             stream.wake();
             seq
         })
@@ -225,7 +253,11 @@ impl Hub {
     pub fn publish_numbered(&self, client: &ClientName, seq: u64, frame: ServerFrame) -> bool {
         let frame = Arc::new(frame);
         self.inner.change(client, |stream, now| {
+            let before = stream.outbox.given_up();
             let added = stream.outbox.push_numbered(now, seq, frame);
+            if added {
+                self.inner.added(stream.outbox.given_up() - before);
+            }
             stream.wake();
             added
         })
@@ -370,6 +402,12 @@ impl Inner {
 
     fn now(&self) -> Duration {
         self.start.elapsed()
+    }
+
+    /// A frame was added to a stream, for which so many others were given up.
+    fn added(&self, given_up: u64) {
+        self.tally.published.fetch_add(1, Ordering::Relaxed);
+        self.tally.dropped.fetch_add(given_up, Ordering::Relaxed);
     }
 
     fn open(&self, client: &ClientName) -> Stream {

@@ -96,6 +96,7 @@ impl Session {
             codec: inner.config.codec.clone(),
             memory: inner.memory.clone(),
             guests: inner.guests.clone(),
+            tally: inner.tally.clone(),
         };
         let intake = Arc::new(Intake::new(Box::new(commands.lender())));
         let session = Self { inner, start, commands, intake, v1: v1.map(|v1| v1.encoding) };

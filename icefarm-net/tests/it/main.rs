@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop where it fails")]
 
 mod bodies;
+mod census;
 mod client;
 mod commands;
 mod events;

@@ -6,6 +6,7 @@ use crate::lease::{QueueLimits, Taken, Urgent};
 use icefarm_core::BuildError;
 use icefarm_core::wire::{ErrorCode, ErrorDetail, Event, ReserveBoard, ServerFrame, events};
 use tokio::time::Instant;
+use tracing::field::display;
 
 impl Actor {
     /// Attends to the next request.
@@ -40,10 +41,11 @@ impl Actor {
             }
             Request::End(end, answer) => {
                 let before = self.tenancy.report();
+                let client = before.0.as_ref().map(|held| display(held.client.clone()));
                 let ended = self.tenancy.end(end.lease);
                 // Control says it again until it has heard that it was done.
                 if ended.is_ok() && self.tenancy.report() != before {
-                    tracing::info!(serial = %self.serial, lease = %end.lease, "lease ended");
+                    tracing::info!(serial = %self.serial, lease = %end.lease, client, "lease ended");
                 }
                 let _ = answer.send(ended);
             }
@@ -113,7 +115,8 @@ impl Actor {
     /// The same, with the cause in a word for programs.
     pub(super) fn fail_as(&mut self, code: Option<ErrorCode>, reason: &str) {
         let Some(failed) = self.tenancy.fail(reason, code) else { return };
-        tracing::warn!(serial = %self.serial, client = %failed.client, "lease failed: {reason}");
+        let (lease, client) = (failed.lease, &failed.client);
+        tracing::warn!(serial = %self.serial, %lease, %client, "lease failed: {reason}");
         if let Some(answer) = failed.answer {
             let _ = answer.send(Err(ErrorDetail::new(ErrorCode::NotAvailable, reason)));
         }

@@ -12,6 +12,7 @@ use crate::WorkerConfig;
 use crate::board::{ResidueLedger, Restored, restore};
 use crate::lease::{EventSink, Fence, PluginThreads, Tenancy, Urgent};
 use crate::ledger::Ledger;
+use crate::metrics::Counts;
 use icefarm_core::board::Presence;
 use icefarm_core::wire::{BoardReport, BoardStatus};
 use icefarm_core::{Board, Clock, ImageInfo, LeaseId, Registry, Serial, WorkerName};
@@ -28,6 +29,7 @@ pub(crate) struct Shared {
     pub(crate) events: Arc<dyn EventSink>,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) threads: PluginThreads,
+    pub(crate) counts: Counts,
 }
 
 /// The supervisor.
@@ -129,10 +131,9 @@ impl Actor {
             (self.board.clone(), self.shared.clone(), self.serial.clone());
         let running = self.running.take();
         let work = async move {
-            restore(&*board, running, &shared.config.board, |status, reason| {
-                tell(&shared.ledger, &serial, status, reason);
-            })
-            .await
+            let tell = |status, reason| tell(&shared.ledger, &serial, status, reason);
+            let climbed = |rung, outcome| shared.counts.recovered(rung, outcome);
+            restore(&*board, running, &shared.config.board, tell, climbed).await
         };
         let mut work = Box::pin(work);
         loop {
@@ -256,7 +257,7 @@ async fn reached(
 }
 
 fn tell(ledger: &Ledger, serial: &Serial, status: BoardStatus, reason: Option<String>) {
-    tracing::debug!(%serial, %status, reason);
+    tracing::debug!(%serial, reason, "the board is {status}");
     ledger.update(serial, |report| {
         report.status = status;
         report.reason = reason;

@@ -5,7 +5,7 @@ use super::asks::{Asks, Holds};
 use crate::lease::{Launch, Note, Over, Running, Urgent};
 use icefarm_core::board::Presence;
 use icefarm_core::wire::{BoardStatus, ErrorCode, ErrorDetail, LeasePhase};
-use icefarm_core::{DeviceInfo, Kind, LeaseId};
+use icefarm_core::{ClientName, DeviceInfo, Kind, LeaseId};
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, Interval, interval_at, sleep_until};
@@ -16,6 +16,7 @@ const DROP: Duration = Duration::from_secs(2);
 /// A state at work, with what its supervisor needs beside it.
 struct Serving {
     lease: LeaseId,
+    client: ClientName,
     kind: Kind,
     running: Running,
     asks: Asks,
@@ -43,7 +44,7 @@ impl Actor {
         let shared = self.shared.clone();
         let tenant = self.tenancy.enter()?;
         let (terms, commands) = (&mut tenant.terms, tenant.commands.take());
-        let (lease, kind) = (terms.lease, terms.kind.clone());
+        let (lease, client, kind) = (terms.lease, terms.client.clone(), terms.kind.clone());
         let launch = Launch {
             registry: shared.registry.clone(),
             clock: shared.clock.clone(),
@@ -80,6 +81,7 @@ impl Actor {
         let seen = *presence.borrow_and_update();
         Some(Serving {
             lease,
+            client,
             kind,
             running,
             asks: Asks::default(),
@@ -198,13 +200,15 @@ impl Actor {
         let went = before.face.is_some() && (now.face.is_none() || came.is_some());
         // A state that is just ending need not know.
         if went {
-            tracing::warn!(serial = %self.serial, lease = %serving.lease, "left the bus");
+            let Serving { lease, client, .. } = &*serving;
+            tracing::warn!(serial = %self.serial, %lease, %client, "left the bus");
             let _ = serving.running.urgent.send(Urgent::Removed);
             serving.grace = Some(Instant::now() + self.shared.config.board.grace);
             self.running = None;
         }
         if let Some(face) = came {
-            tracing::info!(serial = %self.serial, lease = %serving.lease, "back as {face}");
+            let Serving { lease, client, .. } = &*serving;
+            tracing::info!(serial = %self.serial, %lease, %client, "back as {face}");
             let _ = serving.running.urgent.send(Urgent::Added(face));
             serving.grace = None;
         }
@@ -235,7 +239,10 @@ impl Actor {
         }
         while let Ok(note) = serving.running.notes.try_recv() {
             if let Note::Failed(reason) = note {
-                self.shared.events.ended_badly(&self.serial, serving.lease, &reason);
+                let span = tracing::info_span!("lease", client = %serving.client);
+                span.in_scope(|| {
+                    self.shared.events.ended_badly(&self.serial, serving.lease, &reason);
+                });
             }
         }
         let ended = self.tenancy.present.as_ref().and_then(|tenant| tenant.over.clone());
@@ -244,7 +251,8 @@ impl Actor {
             Some(Over::Failed(_)) => "failed",
             Some(Over::Ended) | None => "ended",
         };
-        tracing::info!(serial = %self.serial, lease = %serving.lease, "the state is gone: {why}");
+        let Serving { lease, client, .. } = &serving;
+        tracing::info!(serial = %self.serial, %lease, %client, "the state is gone: {why}");
         self.fence = None;
         self.tenancy.vacate();
         self.tell_tenancy();

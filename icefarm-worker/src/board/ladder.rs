@@ -15,6 +15,18 @@ pub(crate) enum Rung {
     Pause(Duration),
 }
 
+impl Rung {
+    /// The word for operators.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Restart => "restart",
+            Self::Reflash => "reflash",
+            Self::PowerCycle => "power_cycle",
+            Self::Pause(_) => "pause",
+        }
+    }
+}
+
 /// From what costs least to what costs most, a bounded number of times, with pauses that grow:
 /// what does not help at once may help once a hub or a host has settled.
 pub(crate) fn ladder(rounds: u32, pause: Duration) -> impl Iterator<Item = Rung> {

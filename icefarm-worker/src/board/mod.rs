@@ -6,5 +6,6 @@ mod residue;
 mod restore;
 
 pub(crate) use dance::{flash, restart};
+pub(crate) use ladder::Rung;
 pub(crate) use residue::ResidueLedger;
 pub(crate) use restore::{Restored, explain, restore};

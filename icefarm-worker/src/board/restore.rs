@@ -3,6 +3,7 @@
 use super::dance;
 use super::ladder::{Rung, ladder};
 use crate::BoardConfig;
+use crate::metrics::Climbed;
 use icefarm_core::wire::BoardStatus;
 use icefarm_core::{Board, BoardError, Face, ImageInfo};
 use std::error::Error;
@@ -19,12 +20,14 @@ pub(crate) enum Restored {
 }
 
 /// Brings the board to its default firmware and tests it. Where it fails, the recovery ladder is
-/// climbed. `running` is the image that the board is known to hold; `tell` hears of each step.
+/// climbed. `running` is the image that the board is known to hold; `tell` hears of each step,
+/// `climbed` of what came of each rung.
 pub(crate) async fn restore(
     board: &dyn Board,
     running: Option<ImageInfo>,
     config: &BoardConfig,
     tell: impl Fn(BoardStatus, Option<String>),
+    climbed: impl Fn(Rung, Climbed),
 ) -> Restored {
     tell(BoardStatus::AwaitFlashDefault, None);
     let mut failure = match attempt(board, running, config, &tell).await {
@@ -44,10 +47,16 @@ pub(crate) async fn restore(
         tracing::warn!(serial = %board.serial(), "recovering, next is {rung:?}: {failure}");
         tell(BoardStatus::AwaitFlashDefault, Some(format!("recovering: {failure}")));
         match climb(rung, board, config, &tell).await {
-            Ok(info) => return Restored::Ready(info),
+            Ok(info) => {
+                climbed(rung, Climbed::Helped);
+                return Restored::Ready(info);
+            }
             // A bus that cannot switch power is no reason to call a board broken.
-            Err(BoardError::Unsupported { .. }) => {}
-            Err(error) => failure = explain(&error),
+            Err(BoardError::Unsupported { .. }) => climbed(rung, Climbed::Unsupported),
+            Err(error) => {
+                climbed(rung, Climbed::InVain);
+                failure = explain(&error);
+            }
         }
     }
     if board.presence().borrow().face.is_none() {

@@ -15,6 +15,7 @@ use std::future::Future;
 use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
+use tracing::Instrument;
 
 /// Where states run.
 #[derive(Debug, Clone)]
@@ -97,6 +98,8 @@ impl Launch {
         let (abort, registration) = AbortHandle::new_pair();
 
         let name = format!("state {}", self.info.serial);
+        let DeviceInfo { serial, lease, client, .. } = &self.info;
+        let span = tracing::info_span!("lease", %serial, %lease, %client);
         let host = Arc::new(LeaseHost {
             info: self.info,
             clock: self.clock,
@@ -129,7 +132,8 @@ impl Launch {
             // What was aborted is dropped here; a panic in that ends with the state.
             let _ = contain(Abortable::new(state.run(args), registration)).await;
         };
-        threads.start(name, task)?;
+        // Whatever a state logs tells for whom it works.
+        threads.start(name, task.instrument(span))?;
         let stop = Some(stop);
         Ok(Running { fence, notes: notes_out, asks: asks_out, urgent, pulse, stop, abort, gone })
     }

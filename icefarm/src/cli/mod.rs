@@ -20,7 +20,7 @@ mod shell;
 mod simulate;
 mod table;
 
-use crate::{config, exit};
+use crate::{config, exit, log};
 use args::{Cli, Command};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
@@ -42,10 +42,10 @@ pub fn main() -> ExitCode {
     };
     // A farm for trying things out says that it is ready, and what goes wrong.
     let level = match cli.command {
-        Command::Up(_) => crate::serve::Level::Warnings,
-        _ => crate::serve::Level::Usual,
+        Command::Up(_) => log::Level::Warnings,
+        _ => log::Level::Usual,
     };
-    crate::serve::log_at(level, cli.verbose);
+    log::start(level, cli.verbose, cli.log_format);
     match cli.command {
         Command::Up(args) => crate::up::main(&args),
         Command::Control(args) => crate::control::main(args),
@@ -95,6 +95,9 @@ fn parse(args: &[OsString]) -> Result<Cli, ExitCode> {
 /// What the matches say, with what only they know: where a value comes from.
 fn read(matches: &ArgMatches) -> Result<Cli, clap::Error> {
     let mut cli = Cli::from_arg_matches(matches)?;
+    // Commands that talk to nobody have no such flag.
+    let format = matches.subcommand().and_then(|(_, sub)| sub.try_get_one("log_format").ok()?);
+    cli.log_format = format.copied().unwrap_or_default();
     if let (Command::Evaluate(args), Some((_, sub))) = (&mut cli.command, matches.subcommand()) {
         let is_said = |id: &str| sub.value_source(id) == Some(ValueSource::CommandLine);
         args.kind_is_given = sub.value_source("kind") != Some(ValueSource::DefaultValue);

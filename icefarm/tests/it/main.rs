@@ -12,6 +12,7 @@ mod evaluate;
 mod farm;
 mod faults;
 mod hold;
+mod logs;
 mod overview;
 mod queue;
 mod restart;

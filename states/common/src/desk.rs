@@ -3,8 +3,8 @@
 use crate::outbox::Outbox;
 use crate::queue::{Circuit, Queue};
 use crate::{Instrument, Settings};
-use icefarm_core::evaluation::{Evaluated, RESULTS};
-use icefarm_core::{Device, Overloaded};
+use icefarm_core::evaluation::{Evaluated, Outcome, RESULTS};
+use icefarm_core::{Device, EvaluationId, Overloaded};
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
@@ -52,9 +52,14 @@ impl<I: Instrument> Desk<I> {
     ) -> Result<(), Overloaded> {
         let mut papers = self.papers();
         circuits.retain(|circuit| !papers.outbox.has(&circuit.id));
+        let ids: Vec<EvaluationId> = circuits.iter().map(|circuit| circuit.id.clone()).collect();
         papers.queue.offer(circuits)?;
+        for evaluation in ids {
+            tracing::debug!(%evaluation, "a circuit waits for the board");
+        }
         for outcome in outcomes {
             if !papers.outbox.has(&outcome.id) && !papers.queue.has(&outcome.id) {
+                tell(&outcome);
                 papers.outbox.push(batch, outcome, Instant::now());
             }
         }
@@ -111,6 +116,7 @@ impl<I: Instrument> Desk<I> {
             return false;
         }
         papers.queue.finish();
+        tell(&outcome);
         papers.outbox.push(batch, outcome, Instant::now());
         true
     }
@@ -157,6 +163,22 @@ impl<I: Instrument> Papers<I> {
     fn push(&mut self, device: &Device) {
         for contents in self.outbox.take() {
             device.emit(RESULTS, contents);
+        }
+    }
+}
+
+/// Logs an outcome.
+fn tell<R>(evaluated: &Evaluated<R>) {
+    let (evaluation, attempt) = (&evaluated.id, evaluated.provenance.attempt);
+    match &evaluated.outcome {
+        Outcome::Reading { .. } => {
+            tracing::debug!(%evaluation, attempt, outcome = "reading", "a circuit was read");
+        }
+        Outcome::Refused { code, reason } => {
+            tracing::debug!(%evaluation, attempt, outcome = "refused", code, "refused: {reason}");
+        }
+        Outcome::Failed { code, reason } => {
+            tracing::warn!(%evaluation, attempt, outcome = "failed", code, "failed: {reason}");
         }
     }
 }

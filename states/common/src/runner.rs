@@ -158,6 +158,8 @@ impl<I: Instrument> Runner<I> {
         let (outcome, fit) = loop {
             tries += 1;
             provenance.attempt = self.desk.begin(self.shift);
+            let (evaluation, attempt) = (&circuit.id, provenance.attempt);
+            tracing::debug!(%evaluation, attempt, "a circuit goes onto the board");
             let attempt = self.attempt(circuit, &mut provenance).await;
             provenance.ended = Some(self.device.now());
             let fault = match attempt {
@@ -171,6 +173,8 @@ impl<I: Instrument> Runner<I> {
                 }
                 Err(fault) => fault,
             };
+            let attempt = provenance.attempt;
+            tracing::warn!(%evaluation, attempt, "the board is restarted: {fault}");
             // What the board still has to say about this circuit must not meet the next one.
             let fit = self.recover().await;
             if fit.is_ok() && tries < TRIES {

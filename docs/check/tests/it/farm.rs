@@ -71,6 +71,23 @@ impl Server {
         body: &str,
         length: usize,
     ) -> (u16, Json) {
+        let (status, answer) = self.exchange(method, path, headers, body, length).await;
+        (status, serde_json::from_str(&answer).unwrap_or(Json::Null))
+    }
+
+    /// Asks for what is no JSON.
+    pub(crate) async fn text(&self, path: &str) -> (u16, String) {
+        self.exchange("GET", path, "", "", 0).await
+    }
+
+    async fn exchange(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &str,
+        body: &str,
+        length: usize,
+    ) -> (u16, String) {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         let host = if headers.contains("host:") { "" } else { "host: localhost\r\n" };
         let request = format!(
@@ -82,7 +99,7 @@ impl Server {
         timeout(LONG, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
         let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
         let body = answer.split_once("\r\n\r\n").unwrap().1;
-        (status, serde_json::from_str(body).unwrap_or(Json::Null))
+        (status, body.to_owned())
     }
 
     /// Asks for what is refused; returns the code.

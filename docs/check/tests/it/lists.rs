@@ -15,7 +15,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-fn source(path: &str) -> String {
+pub(crate) fn source(path: &str) -> String {
     let path = root().join(path);
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
@@ -41,7 +41,7 @@ fn between<'a>(text: &'a str, start: &str, end: &str) -> Vec<&'a str> {
 }
 
 /// The paths of the tables: server, method, path.
-fn documented(document: &Document) -> Vec<(&'static str, String, String)> {
+pub(crate) fn documented(document: &Document) -> Vec<(&'static str, String, String)> {
     let mut server = "control";
     let mut found = Vec::new();
     for (cell, _) in document.first_cells() {

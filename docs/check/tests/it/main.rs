@@ -5,5 +5,6 @@
 mod example;
 mod farm;
 mod lists;
+mod metrics;
 mod run;
 mod samples;

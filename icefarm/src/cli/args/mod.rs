@@ -15,6 +15,7 @@ pub(crate) use shell::{CompletionsArgs, ManArgs};
 pub(crate) use work::{EvaluateArgs, Place, SimulateArgs};
 
 use crate::control::ControlArgs;
+use crate::log::LogFormat;
 use crate::trust::{TokenArgs, TrustArgs};
 use crate::up::UpArgs;
 use crate::worker::WorkerArgs;
@@ -78,6 +79,10 @@ pub(crate) struct Cli {
     /// Log more; twice for everything. ICEFARM_LOG takes a filter such as `icefarm_worker=debug`.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
+
+    /// What the command says of it.
+    #[arg(skip)]
+    pub(crate) log_format: LogFormat,
 
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -152,6 +157,10 @@ pub(crate) struct ClientArgs {
 
     #[command(flatten)]
     pub(crate) trust: TrustArgs,
+
+    /// What log lines look like: `text` for people, or `json` for programs, one object a line.
+    #[arg(long, env = "ICEFARM_LOG_FORMAT", value_name = "FORMAT", value_enum, default_value_t)]
+    pub(crate) log_format: LogFormat,
 }
 
 /// Whether a command prints for people or for programs.
