@@ -8,6 +8,7 @@ use crate::hub::{Hub, Notice};
 use crate::link::{Link, LinkSetup, Place, Undelivered};
 use crate::loss::{Loss, codes};
 use crate::outstanding::{Answer, Command, CommandFailure};
+use crate::tickets::TicketOffice;
 use futures::Stream;
 use icefarm_core::wire::ClientFrame;
 use icefarm_core::{ClientName, InstanceId, Serial};
@@ -117,6 +118,7 @@ pub(crate) struct Inner {
     /// How many requests wait for boards.
     pub(crate) waits: AtomicUsize,
     connector: Arc<dyn Connector>,
+    tickets: Arc<TicketOffice>,
     ids: IdSource,
     undelivered: mpsc::UnboundedSender<Undelivered>,
     places: Mutex<BTreeMap<Arc<str>, Arc<Place>>>,
@@ -130,8 +132,18 @@ impl Inner {
         let (undelivered, events) = mpsc::unbounded_channel();
         tokio::spawn(handle_events(setup.events, events));
         let followed = hub.follow(&[]).notices;
+        let control_url: Arc<str> = Arc::from(setup.control.to_string());
+        let tickets = Arc::new(TicketOffice {
+            http: setup.http.clone(),
+            control: setup.control.clone(),
+            control_url: control_url.clone(),
+            name: setup.name.clone(),
+            token: setup.token.clone(),
+            timeout: setup.bounds.connect,
+            kept: Mutex::default(),
+        });
         let inner = Arc::new(Self {
-            control_url: Arc::from(setup.control.to_string()),
+            control_url,
             control: setup.control,
             name: setup.name,
             instance: setup.instance,
@@ -141,6 +153,7 @@ impl Inner {
             hub,
             waits: AtomicUsize::new(0),
             connector: setup.connector,
+            tickets,
             ids: setup.ids,
             undelivered,
             places: Mutex::default(),
@@ -198,6 +211,7 @@ impl Inner {
             instance: self.instance.clone(),
             bounds: self.bounds.clone(),
             connector: self.connector.clone(),
+            tickets: self.tickets.clone(),
             hub: self.hub.clone(),
             undelivered: self.undelivered.clone(),
             place,

@@ -119,6 +119,7 @@ mod reservation;
 mod reserving;
 mod signals;
 mod socket;
+mod tickets;
 
 pub use builder::{Bounds, ClientBuilder};
 pub use client::Client;

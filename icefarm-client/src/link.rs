@@ -9,6 +9,7 @@ use crate::hub::{Hub, Reach};
 use crate::loss::{Loss, codes};
 use crate::outstanding::{Command, Outstanding};
 use crate::socket::{OpenError, Socket};
+use crate::tickets::TicketOffice;
 use icefarm_core::wire::{Event, META_SERIAL, Position, ServerFrame, events};
 use icefarm_core::{ClientName, Epoch, InstanceId, Serial};
 use icefarm_net::codec::CodecError;
@@ -26,6 +27,7 @@ pub(crate) struct LinkSetup {
     pub(crate) instance: InstanceId,
     pub(crate) bounds: Bounds,
     pub(crate) connector: Arc<dyn Connector>,
+    pub(crate) tickets: Arc<TicketOffice>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) undelivered: mpsc::UnboundedSender<Undelivered>,
     /// Outlives the link, so that a socket that is opened anew tells nothing twice.
@@ -405,6 +407,15 @@ mod tests {
             instance: "i".into(),
             bounds: Bounds::default().away(Duration::from_secs(180)),
             connector: Arc::new(Nowhere),
+            tickets: Arc::new(TicketOffice {
+                http: icefarm_net::HttpClient::new(Arc::new(Nowhere)),
+                control: "http://nowhere:1".parse().unwrap(),
+                control_url: url.clone(),
+                name: ClientName::new("me").unwrap(),
+                token: None,
+                timeout: Duration::from_secs(20),
+                kept: Mutex::default(),
+            }),
             hub: hub.clone(),
             undelivered,
             place: Arc::default(),

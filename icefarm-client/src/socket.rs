@@ -75,7 +75,19 @@ impl Socket {
             source: None,
         })?;
         let params = SocketParams::new(setup.name.clone(), sub).resume(position);
-        let opened = ClientSocket::connect(&*setup.connector, &endpoint, params).await;
+        let connect = async || {
+            let params = match setup.tickets.bearer(&setup.url).await? {
+                Some(bearer) => params.clone().bearer(bearer),
+                None => params.clone(),
+            };
+            let opened = ClientSocket::connect(&*setup.connector, &endpoint, params).await;
+            opened.map_err(OpenError::from)
+        };
+        let opened = match connect().await {
+            // What was kept is out of date; with a new ticket it is another matter.
+            Err(error) if error.refused && setup.tickets.reject(&setup.url) => connect().await,
+            opened => opened,
+        };
         let (socket, hello) = opened?;
         let (sender, receiver) = socket.split();
         let (outgoing, queue) = mpsc::unbounded_channel();

@@ -1,7 +1,7 @@
 //! What can be set about a control server.
 
 use crate::machine::Rules;
-use icefarm_net::{BodyLimits, HubConfig, ServeOptions};
+use icefarm_net::{BodyLimits, HubConfig, Pace, ServeOptions};
 use std::time::Duration;
 
 /// What can be set about a control server. [`Default`] is right for a lab.
@@ -17,6 +17,17 @@ pub struct ControlConfig {
     pub heartbeat_timeout: Duration,
     /// How long a worker may take to answer everything else. 10 s unless changed.
     pub worker_timeout: Duration,
+    /// How long the tickets last that clients show to workers. This is how long somebody whose
+    /// token was revoked can still talk to workers. 15 minutes unless changed.
+    pub ticket: Duration,
+    /// How often credentials that are not valid may come from one host before it is told to wait.
+    /// 20 in a row and then one in 3 s, unless changed.
+    pub failures: Pace,
+    /// How often requests that change something may come by one token, or from one host of a farm
+    /// without tokens. 10,000 in a row and then 1000 in a second, unless changed.
+    pub writes: Pace,
+    /// How many entries of the audit log are kept. 100,000 unless changed.
+    pub audit_kept: u64,
     /// What the body of a request may cost. 4 MiB unless changed.
     pub body: BodyLimits,
     /// The limits of the server: hosts that it goes by, connections.
@@ -38,6 +49,10 @@ impl Default for ControlConfig {
             heartbeat: Duration::from_secs(5),
             heartbeat_timeout: Duration::from_secs(5),
             worker_timeout: Duration::from_secs(10),
+            ticket: Duration::from_secs(15 * 60),
+            failures: Pace { burst: 20, every: Duration::from_secs(3) },
+            writes: Pace { burst: 10_000, every: Duration::from_millis(1) },
+            audit_kept: 100_000,
             body: BodyLimits::default().bytes(4 << 20),
             serve: ServeOptions::default(),
             sockets,

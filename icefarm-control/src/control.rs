@@ -1,8 +1,9 @@
 //! A control server as a whole: put together by its builder, run until it is told to stop.
 
+use crate::access::{Gate, GatePaces, Sessions, Tokens};
 use crate::config::ControlConfig;
 use crate::fleet::{Fleet, Manners};
-use crate::ledger::{Desk, Ledger, Outlet, Trims};
+use crate::ledger::{Beside, Desk, Ledger, Outlet, Trims};
 use crate::live::Gallery;
 use crate::metrics::{Decisions, Metrics};
 use crate::pacer::tell_time;
@@ -11,7 +12,7 @@ use crate::sockets::{Post, Sockets, Streams};
 use crate::store::{SqliteStore, Store, StoreError, Stored};
 use icefarm_core::wire::ServerFrame;
 use icefarm_core::{Clock, SteadyClock, SystemClock};
-use icefarm_net::{HttpClient, Hub, Listener, recover, serve};
+use icefarm_net::{HttpClient, Hub, Listener, Pace, Paces, recover, serve};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,6 +22,8 @@ use warp::Filter;
 
 /// How often what is out of date is put away.
 const SWEEP: Duration = Duration::from_secs(5);
+/// How often it is written down that a token was used for what it does not allow.
+const FORBIDDEN: Pace = Pace { burst: 100, every: Duration::from_secs(1) };
 
 /// Why a control server cannot be built or run.
 #[derive(Debug, thiserror::Error)]
@@ -122,8 +125,8 @@ impl ControlBuilder {
         self
     }
 
-    /// Makes names of reservations in another way than by random UUIDs. No name may come twice,
-    /// over restarts either.
+    /// Makes names of reservations, and tokens, in another way than of random UUIDs. No name may
+    /// come twice, over restarts either, and nobody must be able to guess one.
     #[must_use]
     pub fn ids(mut self, ids: impl Fn() -> String + Send + Sync + 'static) -> Self {
         self.ids = Arc::new(ids);
@@ -168,6 +171,13 @@ impl Control {
         }
     }
 
+    /// Whether this farm asks for access tokens: whether any was ever made. Otherwise everybody who
+    /// reaches it is its operator.
+    #[must_use]
+    pub fn asks_for_tokens(&self) -> bool {
+        !self.stored.tokens.is_empty()
+    }
+
     /// Serves on `listener` until `shutdown` is ready, and then lets go of the store. Leases and
     /// workers are as they were when it is started again.
     ///
@@ -201,7 +211,10 @@ impl Control {
         let decisions = Arc::new(Decisions::default());
         let outlet: Arc<dyn Outlet> =
             Arc::new(Post::new(hub.clone(), streams, decisions.clone(), clock));
-        let ledger = Ledger::start(self.store, stored, trims, outlet, clock, self.desk)
+        let tokens = Arc::new(Tokens::new(std::mem::take(&mut stored.tokens)));
+        let audit_kept = self.config.audit_kept;
+        let beside = Beside { trims, tokens: tokens.clone(), audit_kept };
+        let ledger = Ledger::start(self.store, stored, beside, outlet, clock, self.desk)
             .map_err(ControlError::Thread)?;
         let ledger = Arc::new(ledger);
 
@@ -210,8 +223,13 @@ impl Control {
             heartbeat_timeout: self.config.heartbeat_timeout,
             timeout: self.config.worker_timeout,
         };
-        let fleet = Arc::new(Fleet::new(ledger.clone(), self.http, manners));
+        let fleet = Arc::new(Fleet::new(ledger.clone(), self.http, manners, tokens.clone()));
         let gallery = Arc::new(Gallery::new(ledger.clone()));
+        let paces = GatePaces { failures: self.config.failures, writes: self.config.writes };
+        let sessions = Arc::new(Sessions::new());
+        let gate = Arc::new(Gate::new(tokens.clone(), sessions.clone(), paces, clock));
+        let mut serving = self.config.serve;
+        serving.access = Some(gate.clone());
         let metrics = Arc::new(Metrics::new(&decisions, ledger.clone(), hub.clone()));
         let context = Arc::new(Context {
             metrics: metrics.clone(),
@@ -221,13 +239,18 @@ impl Control {
             gallery: gallery.clone(),
             sockets: Arc::new(Sockets::new(ledger.clone())),
             ids: self.ids,
+            tokens,
+            sessions,
+            gate,
+            forbidden: Paces::new(FORBIDDEN),
+            ticket: self.config.ticket,
             heartbeat: self.config.heartbeat,
             body: self.config.body,
         });
         let counted = move |answered: warp::log::Info<'_>| {
             metrics.answered(answered.path(), answered.status().as_u16());
         };
-        let routes = routes(context).recover(recover).with(warp::log::custom(counted));
+        let routes = routes(context.clone()).recover(recover).with(warp::log::custom(counted));
         let service = warp::service(routes);
         let ending = async {
             shutdown.await;
@@ -236,11 +259,11 @@ impl Control {
             gallery.close();
         };
         tokio::select! {
-            () = serve(listener, service, self.config.serve, ending) => {}
+            () = serve(listener, service, serving, ending) => {}
             () = fleet.run() => {}
             () = gallery.run() => {}
             () = tell_time(&ledger) => {}
-            () = sweep(&hub, &ledger) => {}
+            () = sweep(&hub, &ledger, &context) => {}
         }
         ledger.close().await;
         tracing::info!("the ledger is closed");
@@ -249,12 +272,13 @@ impl Control {
 }
 
 /// Puts away what is out of date.
-async fn sweep(hub: &Hub, ledger: &Ledger) {
+async fn sweep(hub: &Hub, ledger: &Ledger, context: &Context) {
     let mut times = interval(SWEEP);
     times.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         times.tick().await;
         hub.sweep();
+        context.end_sockets();
         // What cannot be written down is noted for the next time, and the failure was logged.
         let _ = ledger.tidy().await;
     }

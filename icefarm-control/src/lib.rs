@@ -38,6 +38,8 @@
 //! | `/v1/boards/SERIAL` | why a board is where it is |
 //! | `/v1/events` | what happened, and what happens |
 //! | `/v1/live` | the farm over a websocket, as it changes |
+//! | `/v1/whoami`, `/v1/tickets` | who one is, and tickets for workers |
+//! | `/v1/tokens`, `/v1/audit` | access tokens, and who did what; for operators |
 //! | `/v1/boards/SERIAL/end`, `/reboot`, `/delete`, `/v1/workers/NAME/forget` | for operators |
 //! | `/`, `/ws` | the panel, and the websocket of clients |
 //! | `/healthz`, `/readyz`, `/version` | how the server is, and which |
@@ -53,6 +55,7 @@
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may stop where it fails"))]
 
+mod access;
 mod config;
 mod control;
 mod fleet;
@@ -61,10 +64,12 @@ mod live;
 pub mod machine;
 mod metrics;
 mod pacer;
+mod redact;
 mod routes;
 mod sockets;
 pub mod store;
 mod view;
 
+pub use access::{TokenRefusal, make_token};
 pub use config::ControlConfig;
 pub use control::{Control, ControlBuilder, ControlError};

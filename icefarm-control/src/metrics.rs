@@ -52,6 +52,13 @@ const PATHS: &[&str] = &[
     "/v1/workers/*/forget",
     "/v1/events",
     "/v1/live",
+    "/v1/whoami",
+    "/v1/tickets",
+    "/v1/tokens",
+    "/v1/tokens/*/revoke",
+    "/v1/audit",
+    "/login",
+    "/logout",
     "/worker/register",
     "/worker/boards",
 ];

@@ -262,6 +262,10 @@ token! {
     Epoch, opaque
 }
 token! {
+    /// Names one access token, which is itself a secret.
+    TokenId, opaque
+}
+token! {
     /// Names one evaluation: one circuit, for one placement, through all attempts.
     EvaluationId, opaque
 }

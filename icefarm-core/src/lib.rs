@@ -69,7 +69,7 @@ pub use clock::{Clock, SteadyClock, SystemClock, Timestamp};
 pub use device::{Device, DeviceHost, DeviceInfo, NextState, Residue};
 pub use ids::{
     ClientName, Epoch, EvaluationId, ImageName, Incarnation, InstanceId, Kind, LeaseId,
-    MAX_NAME_BYTES, NameError, RequestId, ReservationId, Serial, WorkerName,
+    MAX_NAME_BYTES, NameError, RequestId, ReservationId, Serial, TokenId, WorkerName,
 };
 pub use method::{CallError, Json, Method, Overloaded, Reply};
 pub use plugins::{Place, PluginInfo, plugins};

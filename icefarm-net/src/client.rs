@@ -10,7 +10,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use icefarm_core::wire::{ErrorBody, ErrorCode, ErrorDetail};
+use icefarm_core::wire::{ErrorBody, ErrorCode, ErrorDetail, SECRET_HEADER};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
@@ -29,13 +29,21 @@ pub struct RequestOptions {
     pub timeout: Duration,
     /// A token for `Authorization: Bearer`.
     pub bearer: Option<Bearer>,
+    /// The secret that a worker registered with, for the header of its own: the bearer is its token
+    /// then.
+    pub secret: Option<Bearer>,
     /// The media type that is asked for. `application/json` unless changed.
     pub accept: &'static str,
 }
 
 impl Default for RequestOptions {
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(20), bearer: None, accept: "application/json" }
+        Self {
+            timeout: Duration::from_secs(20),
+            bearer: None,
+            secret: None,
+            accept: "application/json",
+        }
     }
 }
 
@@ -50,7 +58,14 @@ impl RequestOptions {
     /// The same with a bearer token.
     #[must_use]
     pub fn bearer(mut self, token: impl Into<String>) -> Self {
-        self.bearer = Some(Bearer(token.into()));
+        self.bearer = Some(Bearer::new(token));
+        self
+    }
+
+    /// The same with a worker's secret in a header of its own.
+    #[must_use]
+    pub fn secret(mut self, secret: impl Into<String>) -> Self {
+        self.secret = Some(Bearer::new(secret));
         self
     }
 
@@ -65,6 +80,25 @@ impl RequestOptions {
 /// A secret, which does not show up in logs.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Bearer(String);
+
+impl Bearer {
+    /// A secret that is to be shown.
+    #[must_use]
+    pub fn new(secret: impl Into<String>) -> Self {
+        Self(secret.into())
+    }
+
+    /// The header's value, if the secret can be one.
+    pub(crate) fn header(&self) -> Option<HeaderValue> {
+        sensitive(format!("Bearer {}", self.0))
+    }
+}
+
+fn sensitive(text: String) -> Option<HeaderValue> {
+    let mut value = HeaderValue::try_from(text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
 
 impl fmt::Debug for Bearer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -286,11 +320,13 @@ impl Call<'_> {
             .header(HOST, self.endpoint.authority())
             .header(USER_AGENT, USER_AGENT_TEXT)
             .header(ACCEPT, options.accept);
-        if let Some(Bearer(token)) = &options.bearer {
-            let mut value = HeaderValue::try_from(format!("Bearer {token}"))
-                .map_err(|_| refuse("the token holds characters that no token has".to_owned()))?;
-            value.set_sensitive(true);
-            request = request.header(AUTHORIZATION, value);
+        let odd = || refuse("the token holds characters that no token has".to_owned());
+        if let Some(bearer) = &options.bearer {
+            request = request.header(AUTHORIZATION, bearer.header().ok_or_else(odd)?);
+        }
+        if let Some(Bearer(secret)) = &options.secret {
+            let value = sensitive(secret.clone()).ok_or_else(odd)?;
+            request = request.header(SECRET_HEADER, value);
         }
         if body.is_some() {
             request = request.method(Method::POST).header(CONTENT_TYPE, "application/json");

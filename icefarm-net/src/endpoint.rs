@@ -4,7 +4,7 @@ use crate::authority::{Authority, Host, shown};
 use std::fmt;
 use std::str::FromStr;
 
-/// The address of a control server or a worker: `http://HOST:PORT`.
+/// The address of a control server or a worker: `http://HOST:PORT`, or `https://HOST:PORT` for TLS.
 ///
 /// ```
 /// let endpoint: icefarm_net::Endpoint = "http://[::1]:8080/".parse().unwrap();
@@ -18,6 +18,7 @@ pub struct Endpoint {
     /// As a `Host` header has it.
     authority: Box<str>,
     port: u16,
+    secure: bool,
 }
 
 impl Endpoint {
@@ -27,7 +28,25 @@ impl Endpoint {
         &self.host
     }
 
-    /// The port; 80 if the text has none.
+    /// Whether the connection is TLS.
+    #[must_use]
+    pub fn is_secure(&self) -> bool {
+        self.secure
+    }
+
+    /// The same place without TLS, which is how it is reached below TLS.
+    #[must_use]
+    pub fn unsecured(&self) -> Self {
+        Self { secure: false, ..self.clone() }
+    }
+
+    /// The same place with TLS.
+    #[must_use]
+    pub fn secured(&self) -> Self {
+        Self { secure: true, ..self.clone() }
+    }
+
+    /// The port; 80 if the text has none, or 443 with TLS.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
@@ -44,12 +63,6 @@ impl Endpoint {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EndpointError {
-    /// The scheme is `https`.
-    #[error("`{url}` asks for TLS, which this program does not speak: use http://")]
-    Tls {
-        /// The text, or the beginning of a long one.
-        url: String,
-    },
     /// It is not of the form `http://HOST:PORT`.
     #[error("`{url}` is not an address of the form http://HOST:PORT: {reason}")]
     Malformed {
@@ -67,25 +80,24 @@ impl FromStr for Endpoint {
         let malformed = |reason| EndpointError::Malformed { url: shown(url), reason };
         let (scheme, rest) =
             url.split_once("://").ok_or_else(|| malformed("http:// is missing"))?;
-        if scheme.eq_ignore_ascii_case("https") {
-            return Err(EndpointError::Tls { url: shown(url) });
-        }
-        if !scheme.eq_ignore_ascii_case("http") {
-            return Err(malformed("the scheme is not http"));
+        let secure = scheme.eq_ignore_ascii_case("https");
+        if !secure && !scheme.eq_ignore_ascii_case("http") {
+            return Err(malformed("the scheme is neither http nor https"));
         }
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         if rest.contains(['/', '?', '#']) {
             return Err(malformed("a path has no place in it"));
         }
         let Authority { host, port } = Authority::parse(rest).map_err(malformed)?;
-        Ok(Self::from_parts(&host, port.unwrap_or(80)))
+        let usual = if secure { 443 } else { 80 };
+        Ok(Self { secure, ..Self::from_parts(&host, port.unwrap_or(usual)) })
     }
 }
 
 impl Endpoint {
     fn from_parts(host: &Host, port: u16) -> Self {
         let authority = format!("{host}:{port}").into();
-        Self { host: host.to_text().into(), authority, port }
+        Self { host: host.to_text().into(), authority, port, secure: false }
     }
 }
 
@@ -97,7 +109,8 @@ impl From<std::net::SocketAddr> for Endpoint {
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}", self.authority)
+        let scheme = if self.secure { "https" } else { "http" };
+        write!(f, "{scheme}://{}", self.authority)
     }
 }
 
@@ -123,6 +136,8 @@ mod tests {
             ("http://localhost:8080", "localhost", "http://localhost:8080"),
             ("HTTP://Lab.Example/", "lab.example", "http://lab.example:80"),
             ("http://[::1]:1", "::1", "http://[::1]:1"),
+            ("https://farm:8443/", "farm", "https://farm:8443"),
+            ("HTTPS://farm", "farm", "https://farm:443"),
         ] {
             let endpoint: Endpoint = text.parse().unwrap();
             assert_eq!(endpoint.host(), host);
@@ -135,10 +150,6 @@ mod tests {
     #[test]
     fn what_is_no_endpoint_is_refused_with_the_reason() {
         let refused = |text: &str| text.parse::<Endpoint>().unwrap_err().to_string();
-        assert_eq!(
-            refused("https://farm:8080"),
-            "`https://farm:8080` asks for TLS, which this program does not speak: use http://"
-        );
         assert_eq!(
             refused("farm:8080"),
             "`farm:8080` is not an address of the form http://HOST:PORT: http:// is missing"

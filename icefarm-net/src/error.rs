@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http::StatusCode;
+use http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use icefarm_core::ArgError;
 use icefarm_core::wire::{ErrorBody, ErrorCode, ErrorDetail};
 use std::convert::Infallible;
@@ -55,7 +56,15 @@ pub(crate) fn status(detail: &ErrorDetail) -> StatusCode {
 pub(crate) fn error_response(detail: &ErrorDetail) -> http::Response<Bytes> {
     // Serialisation fails only for maps with keys that are not text; there is none in it.
     let body = serde_json::to_vec(&ErrorBody { error: detail.clone() }).unwrap_or_default();
-    json_response(status(detail), body)
+    let mut response = json_response(status(detail), body);
+    if detail.code == ErrorCode::Unauthorized {
+        let scheme = HeaderValue::from_static("Bearer realm=\"icefarm\"");
+        response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
+    }
+    if let Some(seconds) = detail.details.get("retry_after_s").and_then(|value| value.as_u64()) {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
 }
 
 /// Adds the newline that makes JSON pleasant to read in a terminal.

@@ -1,9 +1,11 @@
 //! What control servers, workers and clients of an iCEFARM share on the network.
 //!
 //! A server is a tree of [`warp`] filters behind [`serve`], which takes every request through the
-//! [`Guard`] first. Whatever goes wrong is answered in one shape, [`ApiError`]. Connections come
+//! [`Guard`] and the server's [`Access`] first. Whatever goes wrong is answered in one shape, [`ApiError`]. Connections come
 //! from a [`Listener`] and are made by a [`Connector`], so that simulated networks and TLS can
 //! take TCP's place.
+//!
+//! With the feature `tls`, `TlsListener` and `TlsConnector` speak TLS.
 //!
 //! Websockets are taken by [`ws`] and run by a [`Hub`], which keeps each client's events until
 //! they are acknowledged ([`Outbox`]) and hands commands to a [`SocketService`]. The other end is
@@ -36,10 +38,12 @@
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may stop where it fails"))]
 
+mod access;
 mod authority;
 mod body;
 mod client;
 pub mod codec;
+mod credentials;
 mod endpoint;
 mod error;
 mod feed;
@@ -49,30 +53,42 @@ mod hub;
 mod memory;
 pub mod metrics;
 mod outbox;
+mod pace;
 mod panics;
 mod pool;
 mod query;
 mod reply;
 mod serve;
 mod socket;
+mod ticket;
+#[cfg(feature = "tls")]
+mod tls;
 mod transport;
 mod upgrade;
 mod watched;
 mod weight;
 
+pub use access::{Access, Denial, bearer, cookie};
 pub use body::{BodyLimits, args, object};
 pub use client::{Bearer, HttpClient, HttpError, RequestOptions};
+pub use credentials::{DigestError, Secret, Token, TokenDigest, TokenError};
 pub use endpoint::{Endpoint, EndpointError};
 pub use error::{ApiError, recover};
 pub use feed::{FeedConfig, FeedRequest, feed};
 pub use guard::{Guard, HostNameError};
-pub use hub::{Answer, Caller, Census, Hub, HubConfig, Journal, MemoryJournal, SocketService};
+pub use hub::{
+    Answer, Caller, Census, Hub, HubConfig, Journal, MemoryJournal, Pass, SocketService,
+};
 pub use outbox::{Attachment, Delivery, Outbox, OutboxLimits, SubscriberKey, Trimmed};
+pub use pace::{Pace, Paces, host_of};
 pub use query::{SocketQuery, SubscriberId, V1Query};
 pub use reply::{answer, json, wants_v1};
 pub use serve::{ServeOptions, serve};
 pub use socket::{ClientSocket, SocketError, SocketParams, SocketReceiver, SocketSender};
-pub use transport::{BoxIo, Connector, Io, Listener, Peer, TcpConnector};
+pub use ticket::{TicketClaims, TicketError, TicketKey};
+#[cfg(feature = "tls")]
+pub use tls::{TlsConnector, TlsError, TlsIdentity, TlsIo, TlsListener};
+pub use transport::{BoxIo, Connector, Io, Listener, Peer, Secured, TcpConnector};
 pub use upgrade::{SocketRequest, ws};
 pub use weight::heft;
 

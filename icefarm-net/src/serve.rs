@@ -1,8 +1,8 @@
 //! The accept loop: every connection of a server comes through here.
 
 use crate::error::error_response;
-use crate::transport::{Io, Listener, Peer};
-use crate::{Guard, held::Held};
+use crate::transport::{Io, Listener, Peer, Secured};
+use crate::{Access, Denial, Guard, held::Held};
 use bytes::Bytes;
 use futures::FutureExt as _;
 use http::{Request, Response};
@@ -38,6 +38,8 @@ type Answer = Response<UnsyncBoxBody<Bytes, Error>>;
 pub struct ServeOptions {
     /// Which hosts and origins are served.
     pub guard: Guard,
+    /// Who is let in. Everybody, unless changed.
+    pub access: Option<Arc<dyn Access>>,
     /// How many connections may be open at a time, websockets included. Whoever comes beyond
     /// that is answered `overloaded`. 1024 unless changed.
     pub max_connections: usize,
@@ -56,6 +58,7 @@ impl Default for ServeOptions {
     fn default() -> Self {
         Self {
             guard: Guard::default(),
+            access: None,
             max_connections: 1024,
             header_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(60),
@@ -67,7 +70,7 @@ impl Default for ServeOptions {
 /// Serves HTTP/1.1 on a listener until `shutdown` is ready.
 ///
 /// `service` is a [`warp::service`] or one around it. Each request carries its [`Peer`] in its
-/// extensions and has passed the [`Guard`]. A panic in the service is answered with 500
+/// extensions and has passed the [`Guard`] and the [`Access`]. A panic in the service is answered with 500
 /// `internal` and logged.
 ///
 /// Errors of `accept` never end it: connections that died in the queue are skipped, and when the
@@ -89,6 +92,7 @@ pub async fn serve<L, S, B>(
     B: Body<Data = Bytes, Error: Into<Error>> + Send + 'static,
 {
     let options = Arc::new(options);
+    let is_secure = listener.is_secure();
     let places = Arc::new(Semaphore::new(options.max_connections));
     let refusals = Arc::new(Semaphore::new(REFUSALS));
     let (closing, _) = watch::channel(false);
@@ -114,7 +118,8 @@ pub async fn serve<L, S, B>(
         pause = Duration::ZERO;
         if let Ok(place) = places.clone().try_acquire_owned() {
             full = false;
-            let answering = Answering { service: service.clone(), options: options.clone(), peer };
+            let answering =
+                Answering { service: service.clone(), options: options.clone(), peer, is_secure };
             let held = Held::new(io, options.write_timeout, place);
             connections.spawn(answering.run(held, closing.subscribe()));
             continue;
@@ -185,11 +190,22 @@ fn error_answer(detail: &ErrorDetail) -> Answer {
         .map(|body| Full::new(body).map_err(|never| match never {}).boxed_unsync())
 }
 
+fn denied(denial: &Denial) -> Answer {
+    let mut answer = error_answer(&denial.detail);
+    if let Some(location) = denial.location {
+        *answer.status_mut() = http::StatusCode::SEE_OTHER;
+        let location = http::HeaderValue::from_static(location);
+        answer.headers_mut().insert(http::header::LOCATION, location);
+    }
+    answer
+}
+
 /// What answers the requests of one connection.
 struct Answering<S> {
     service: S,
     options: Arc<ServeOptions>,
     peer: SocketAddr,
+    is_secure: bool,
 }
 
 impl<S, B> Answering<S>
@@ -225,6 +241,15 @@ where
             return error_answer(&detail);
         }
         parts.extensions.insert(Peer(self.peer));
+        if self.is_secure {
+            parts.extensions.insert(Secured);
+        }
+        if let Some(access) = &self.options.access
+            && let Err(denial) = access.admit(&mut parts, self.peer)
+        {
+            tracing::debug!(peer = %self.peer, error = %denial.detail, "a request was not let in");
+            return denied(&denial);
+        }
         let path = parts.uri.path().to_owned();
         let mut service = self.service.clone();
         let answered = AssertUnwindSafe(async {

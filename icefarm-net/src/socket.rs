@@ -1,7 +1,7 @@
 //! The client's end of a websocket.
 
 use crate::Endpoint;
-use crate::client::{USER_AGENT_TEXT, refusal};
+use crate::client::{Bearer, USER_AGENT_TEXT, refusal};
 use crate::codec::{CodecError, CodecLimits, Encoding, decode_server, encode_ack, encode_client};
 use crate::query::SubscriberId;
 use crate::transport::Connector;
@@ -10,8 +10,8 @@ use bytes::Bytes;
 use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt as _, StreamExt as _};
 use http::header::{
-    CONNECTION, HOST, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
-    USER_AGENT,
+    AUTHORIZATION, CONNECTION, HOST, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_VERSION, UPGRADE, USER_AGENT,
 };
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, Empty, Limited};
@@ -44,6 +44,8 @@ pub struct SocketParams {
     pub sub: SubscriberId,
     /// The subscriber has everything up to here.
     pub resume: Option<Position>,
+    /// A token or a ticket for `Authorization: Bearer`.
+    pub bearer: Option<Bearer>,
     /// How frames are written, both ways. MessagePack unless changed.
     pub encoding: Encoding,
     /// How long it may take until the server's hello is there. 20 s unless changed.
@@ -64,6 +66,7 @@ impl SocketParams {
             client,
             sub,
             resume: None,
+            bearer: None,
             encoding: Encoding::MessagePack,
             timeout: Duration::from_secs(20),
             silence: Duration::from_secs(60),
@@ -76,6 +79,13 @@ impl SocketParams {
     #[must_use]
     pub fn resume(mut self, position: Option<Position>) -> Self {
         self.resume = position;
+        self
+    }
+
+    /// The same with a token or a ticket.
+    #[must_use]
+    pub fn bearer(mut self, token: impl Into<String>) -> Self {
+        self.bearer = Some(Bearer::new(token));
         self
     }
 
@@ -436,13 +446,21 @@ async fn upgrade(
         }
     });
     let key = generate_key();
-    let request = Request::get(params.path())
+    let mut request = Request::get(params.path())
         .header(HOST, endpoint.authority())
         .header(USER_AGENT, USER_AGENT_TEXT)
         .header(CONNECTION, "Upgrade")
         .header(UPGRADE, "websocket")
         .header(SEC_WEBSOCKET_VERSION, "13")
-        .header(SEC_WEBSOCKET_KEY, &key)
+        .header(SEC_WEBSOCKET_KEY, &key);
+    if let Some(bearer) = &params.bearer {
+        let value = bearer.header().ok_or_else(|| SocketError::Broken {
+            reason: "the token holds characters that no token has".to_owned(),
+            source: None,
+        })?;
+        request = request.header(AUTHORIZATION, value);
+    }
+    let request = request
         .body(Empty::<Bytes>::new())
         .map_err(|error| SocketError::broken("the request cannot be made", error))?;
     let response = sender.send_request(request).await.map_err(failed)?;

@@ -37,7 +37,18 @@ pub trait Listener: Send + 'static {
     /// # Errors
     /// Those of the operating system.
     fn local_addr(&self) -> io::Result<SocketAddr>;
+
+    /// Whether nobody on the way can read or change what is sent. Then requests carry [`Secured`]
+    /// in their extensions.
+    fn is_secure(&self) -> bool {
+        false
+    }
 }
+
+/// The request came over a connection that nobody on the way can read or change, in its
+/// extensions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Secured;
 
 impl Listener for TcpListener {
     type Io = TcpStream;
@@ -71,6 +82,11 @@ pub struct TcpConnector;
 impl Connector for TcpConnector {
     fn connect<'a>(&'a self, endpoint: &'a Endpoint) -> BoxFuture<'a, io::Result<BoxIo>> {
         Box::pin(async move {
+            if endpoint.is_secure() {
+                let message = "nothing says whom to trust with https://: give the file of the \
+                               farm's CA, --ca FILE or ICEFARM_CA";
+                return Err(io::Error::new(io::ErrorKind::Unsupported, message));
+            }
             let stream = TcpStream::connect((endpoint.host(), endpoint.port())).await?;
             stream.set_nodelay(true)?;
             Ok(Box::new(stream) as BoxIo)

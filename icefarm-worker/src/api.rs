@@ -1,15 +1,17 @@
 //! What control calls.
 
+use crate::door::Door;
 use crate::link::Heard;
 use crate::metrics::Metrics;
 use crate::roster::Roster;
 use crate::secret::Secret;
 use icefarm_core::wire::{
-    EndBoard, ErrorCode, ErrorDetail, ExtendBoard, HeartbeatAnswer, OneBoard, PROTOCOL,
-    ReserveBoard,
+    EndBoard, ErrorCode, ErrorDetail, ExtendBoard, HeartbeatAnswer, HeartbeatNews, OneBoard,
+    PROTOCOL, ReserveBoard,
 };
 use icefarm_core::{Incarnation, Object, Value, WorkerName};
 use icefarm_net::{ApiError, BodyLimits, answer, json, object};
+use serde::Deserialize as _;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use std::future::Future;
@@ -26,6 +28,7 @@ pub(crate) struct Api {
     pub(crate) ledger: Arc<crate::ledger::Ledger>,
     pub(crate) roster: Arc<Roster>,
     pub(crate) heard: Heard,
+    pub(crate) door: Arc<Door>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) limits: BodyLimits,
 }
@@ -37,8 +40,15 @@ pub(crate) fn routes(api: Arc<Api>) -> BoxedFilter<(Response,)> {
     });
     let healthz = warp::path!("healthz").and(warp::get()).map(|| json(&json!({"status": "ok"})));
     let version = warp::path!("version").and(warp::get()).map(move || json(&version));
-    let heartbeat =
-        warp::path!("heartbeat").and(method()).and(authorized(api.clone())).map(|api: Arc<Api>| {
+    let heartbeat = warp::path!("heartbeat")
+        .and(method())
+        .and(authorized(api.clone()))
+        .and(object(api.limits.clone()))
+        .map(|api: Arc<Api>, body: Option<Object>| {
+            // A control server that says nothing of tickets changes nothing about them.
+            if let Ok(news) = HeartbeatNews::deserialize(Value::Object(body.unwrap_or_default())) {
+                api.door.hear(news);
+            }
             json(&HeartbeatAnswer {
                 worker: api.worker.clone(),
                 incarnation: api.incarnation.clone(),

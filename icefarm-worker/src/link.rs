@@ -2,6 +2,7 @@
 //! anew when control seems to have forgotten it.
 
 use crate::LinkConfig;
+use crate::door::Door;
 use crate::ledger::{Ledger, Told};
 use crate::secret::Secret;
 use icefarm_core::wire::{ErrorCode, PROTOCOL, Registration, RegistrationAnswer};
@@ -43,6 +44,9 @@ pub(crate) struct Link {
     pub(crate) plugins: Vec<PluginInfo>,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) heard: Heard,
+    pub(crate) door: Arc<Door>,
+    /// What lets this worker in at control, on a farm with tokens.
+    pub(crate) token: Option<String>,
 }
 
 /// Why a registration does not count any more.
@@ -86,7 +90,7 @@ impl Link {
     pub(crate) async fn last_report(&self) {
         let untold = self.ledger.untold(&Told::default(), &self.worker, &self.incarnation);
         let Some((report, _)) = untold else { return };
-        let options = self.options().bearer(self.secret.as_str());
+        let options = self.reporting();
         let sent: Result<serde_json::Value, _> =
             self.client.post_json(&self.control, "/worker/boards", &report, &options).await;
         match sent {
@@ -114,11 +118,18 @@ impl Link {
                 plugins: self.plugins.clone(),
                 boards,
             };
-            let options = self.options();
+            let mut options = self.options();
+            if let Some(token) = &self.token {
+                options = options.bearer(token.as_str());
+            }
             let path = "/worker/register";
             match self.client.post_json(&self.control, path, &registration, &options).await {
                 Ok(answer) => {
+                    let answer: RegistrationAnswer = answer;
                     self.heard.now();
+                    if let Some(news) = answer.news {
+                        self.door.hear(news);
+                    }
                     return (answer, told);
                 }
                 Err(error) => {
@@ -151,7 +162,7 @@ impl Link {
             changes.mark_unchanged();
             let untold = self.ledger.untold(told, &self.worker, &self.incarnation);
             if let Some((report, now)) = untold.filter(|_| retry.is_none()) {
-                let options = self.options().bearer(self.secret.as_str());
+                let options = self.reporting();
                 let path = "/worker/boards";
                 let sent: Result<serde_json::Value, _> =
                     self.client.post_json(&self.control, path, &report, &options).await;
@@ -185,6 +196,15 @@ impl Link {
                     }
                 }
             }
+        }
+    }
+
+    /// The secret is shown as the bearer, unless a token takes its place.
+    fn reporting(&self) -> RequestOptions {
+        let secret = self.secret.as_str();
+        match &self.token {
+            Some(token) => self.options().bearer(token.as_str()).secret(secret),
+            None => self.options().bearer(secret),
         }
     }
 
@@ -226,6 +246,11 @@ fn advice(error: &HttpError, worker: &WorkerName) -> Option<String> {
         ),
         Some(ErrorCode::VersionMismatch) => {
             "install the same version of icefarm on both machines".to_owned()
+        }
+        Some(ErrorCode::Unauthorized | ErrorCode::Forbidden) => {
+            "give it the token of a worker that `icefarm init` or `icefarm token create --role \
+             worker` made: --token-file FILE, or ICEFARM_TOKEN"
+                .to_owned()
         }
         Some(ErrorCode::NotFound) => {
             "check that the address is that of a control server".to_owned()

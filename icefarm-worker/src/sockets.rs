@@ -1,13 +1,17 @@
 //! What clients say over their websockets, and what they are told.
 
+use crate::door::Door;
 use crate::lease::EventSink;
 use crate::roster::Roster;
 use futures::future::{BoxFuture, ready};
 use futures::stream::{BoxStream, FuturesUnordered};
 use futures::{FutureExt, StreamExt};
-use icefarm_core::wire::{ClientFrame, ErrorDetail, ServerFrame};
+use icefarm_core::wire::{ClientFrame, ErrorCode, ErrorDetail, ServerFrame};
 use icefarm_core::{ClientName, Serial};
-use icefarm_net::{Answer, Caller, Hub, SocketRequest, SocketService, heft, ws};
+use icefarm_net::{
+    Answer, ApiError, Caller, Hub, Pass, SocketRequest, SocketService, TicketClaims, answer, heft,
+    ws,
+};
 use std::sync::Arc;
 use warp::Filter;
 use warp::filters::BoxedFilter;
@@ -62,7 +66,37 @@ impl SocketService for Boards {
 }
 
 /// The paths of websockets.
-pub(crate) fn sockets(hub: Hub, roster: Arc<Roster>) -> BoxedFilter<(Response,)> {
+pub(crate) fn sockets(hub: Hub, roster: Arc<Roster>, door: Arc<Door>) -> BoxedFilter<(Response,)> {
     let boards = Arc::new(Boards { roster });
-    ws().map(move |request: SocketRequest| hub.accept(request, boards.clone())).boxed()
+    ws().and(warp::ext::optional::<TicketClaims>())
+        .map(move |request: SocketRequest, ticket: Option<TicketClaims>| {
+            if let Err(error) = check(&door, &request, ticket.as_ref()) {
+                return answer(Err::<(), _>(error));
+            }
+            let pass =
+                ticket.map(|ticket| Pass { token: ticket.token.0, expires: Some(ticket.expires) });
+            hub.accept_by(request, boards.clone(), pass)
+        })
+        .boxed()
+}
+
+/// A ticket is good for one client name.
+fn check(
+    door: &Door,
+    request: &SocketRequest,
+    ticket: Option<&TicketClaims>,
+) -> Result<(), ApiError> {
+    // What is wrong with the request itself is answered with it.
+    let Ok(query) = request.query() else { return Ok(()) };
+    match ticket {
+        Some(ticket) if ticket.client == query.client => Ok(()),
+        Some(_) => {
+            let message = format!("the ticket is not for the client name `{}`", query.client);
+            Err(ApiError::new(ErrorCode::Forbidden, message))
+        }
+        None if door.asks() => {
+            Err(ApiError::new(ErrorCode::Unauthorized, "this worker wants a ticket"))
+        }
+        None => Ok(()),
+    }
 }

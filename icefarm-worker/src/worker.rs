@@ -3,6 +3,7 @@
 use crate::WorkerConfig;
 use crate::actor::Shared;
 use crate::api::{Api, routes};
+use crate::door::Door;
 use crate::lease::PluginThreads;
 use crate::ledger::Ledger;
 use crate::link::{Heard, Link};
@@ -73,6 +74,8 @@ pub struct Worker {
     incarnation: Incarnation,
     secret: Secret,
     ids: Ids,
+    token: Option<String>,
+    tickets: bool,
 }
 
 impl fmt::Debug for Worker {
@@ -131,6 +134,7 @@ impl Worker {
             threads: self.threads,
         });
         let roster = Arc::new(Roster::new(shared));
+        let door = Arc::new(Door::new(self.name.clone(), self.secret.clone(), self.tickets));
         let link = Arc::new(Link {
             client: self.client,
             control: self.control,
@@ -144,6 +148,8 @@ impl Worker {
             plugins: plugins(),
             ledger: ledger.clone(),
             heard: heard.clone(),
+            door: door.clone(),
+            token: self.token,
         });
         let api = Arc::new(Api {
             worker: self.name,
@@ -152,19 +158,20 @@ impl Worker {
             ledger,
             roster: roster.clone(),
             heard,
+            door: door.clone(),
             metrics: metrics.clone(),
             limits: BodyLimits::default().bytes(icefarm_net::MAX_MESSAGE),
         });
         let counted = move |answered: warp::log::Info<'_>| {
             metrics.answered(answered.path(), answered.status().as_u16());
         };
-        let service = routes(api)
-            .or(sockets(hub.clone(), roster.clone()))
-            .unify()
-            .recover(recover)
-            .with(warp::log::custom(counted));
+        let sockets = sockets(hub.clone(), roster.clone(), door.clone());
+        let service =
+            routes(api).or(sockets).unify().recover(recover).with(warp::log::custom(counted));
+        let mut serving = self.serve;
+        serving.access = Some(door.clone());
         let (end, ended) = tokio::sync::oneshot::channel::<()>();
-        let serving = serve(listener, warp::service(service), self.serve, async {
+        let serving = serve(listener, warp::service(service), serving, async {
             // Closed is as good as told.
             let _ = ended.await;
         });
@@ -181,6 +188,10 @@ impl Worker {
         tasks.spawn(async move {
             loop {
                 tokio::time::sleep(SWEEP).await;
+                swept.end_passes(
+                    |pass| door.is_over(pass),
+                    "the ticket that let this socket in is over; come again with another one",
+                );
                 swept.sweep();
             }
         });
@@ -235,6 +246,8 @@ pub struct WorkerBuilder {
     client: HttpClient,
     serve: ServeOptions,
     ids: Option<Ids>,
+    token: Option<String>,
+    tickets: bool,
 }
 
 impl fmt::Debug for WorkerBuilder {
@@ -325,6 +338,21 @@ impl WorkerBuilder {
         self
     }
 
+    /// The access token that is shown to control, on a farm that asks for one.
+    #[must_use]
+    pub fn token(mut self, token: impl Into<String>) -> Self {
+        self.token = Some(token.into());
+        self
+    }
+
+    /// Whether clients must show tickets of control's even if control asks nobody for tokens: for
+    /// workers on an address that strangers can reach. Without it, as control says.
+    #[must_use]
+    pub fn require_tickets(mut self, required: bool) -> Self {
+        self.tickets = required;
+        self
+    }
+
     /// Checks what was given.
     ///
     /// # Errors
@@ -361,6 +389,8 @@ impl WorkerBuilder {
             // Two, for 244 bits of randomness.
             secret: Secret::new(ids() + &ids()),
             ids,
+            token: self.token,
+            tickets: self.tickets,
         })
     }
 }

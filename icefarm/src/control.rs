@@ -1,10 +1,12 @@
 //! `icefarm control`.
 
-use crate::serve::{self, ServeError, ServerArgs};
+use crate::serve::{self, Ask, ServeError, ServerArgs, TlsArgs};
+use crate::trust::TrustArgs;
 use crate::{exit, log, role};
 use clap::Args;
 use icefarm_control::machine::ClientLimit;
 use icefarm_control::{Control, ControlConfig, ControlError};
+use icefarm_net::{HttpClient, TlsListener};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -49,6 +51,16 @@ pub(crate) struct ControlArgs {
     #[arg(long, value_name = "LIMIT", action = clap::ArgAction::Append)]
     pub(crate) limit: Vec<ClientLimit>,
 
+    /// How many entries of the audit log are kept.
+    #[arg(long, env = "ICEFARM_AUDIT_ENTRIES", value_name = "N", default_value_t = 100_000)]
+    pub(crate) audit_entries: u64,
+
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
+
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
+
     #[command(flatten)]
     pub(crate) server: ServerArgs,
 }
@@ -59,6 +71,8 @@ enum Fault {
     Serve(#[from] ServeError),
     #[error(transparent)]
     Control(#[from] ControlError),
+    #[error(transparent)]
+    Tls(#[from] icefarm_net::TlsError),
     #[error("--allow-host: {0}")]
     Host(#[from] icefarm_net::HostNameError),
     #[error("the runtime cannot be started: {0}")]
@@ -84,21 +98,34 @@ pub(crate) fn main(args: ControlArgs) -> ExitCode {
 fn run(args: ControlArgs) -> Result<(), Fault> {
     let runtime = tokio::runtime::Runtime::new().map_err(Fault::Runtime)?;
     runtime.block_on(async {
-        let listener = serve::listen(args.listen, args.server.insecure).await?;
         let mut config = ControlConfig::default();
         config.rules.startup_grace = Duration::from_secs(args.grace.into());
         config.rules.limits = args.limit.into();
         for host in &args.server.allow_host {
             config.serve.guard = config.serve.guard.allow_host(host)?;
         }
-        let control = Control::builder().database(args.db).config(config).build()?;
+        config.audit_kept = args.audit_entries;
+        let identity = args.tls.identity()?;
+        // No database is made for a server that is refused.
+        if !args.db.exists() {
+            serve::check(args.listen, args.server.insecure, Ask::NobodyAtControl)?;
+        }
+        let http = HttpClient::new(args.trust.connector()?);
+        let control = Control::builder().database(args.db).config(config).http(http).build()?;
+        let ask = if control.asks_for_tokens() { Ask::Everybody } else { Ask::NobodyAtControl };
+        let listener = serve::listen(args.listen, args.server.insecure, ask).await?;
+        serve::warn_of_plain(args.listen, identity.is_some(), ask);
         let signalled = serve::signalled()?;
         serve::announce(
             listener
                 .local_addr()
                 .map_err(|source| ServeError::Listen { address: args.listen, source })?,
+            identity.is_some(),
         );
-        control.run(listener, signalled).await?;
+        match identity {
+            Some(identity) => control.run(TlsListener::new(listener, identity), signalled).await?,
+            None => control.run(listener, signalled).await?,
+        }
         Ok(())
     })
 }

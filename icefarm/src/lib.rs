@@ -37,6 +37,8 @@ mod log;
 mod role;
 #[cfg(any(feature = "control", feature = "worker"))]
 mod serve;
+#[cfg(any(feature = "control", feature = "worker"))]
+mod trust;
 #[cfg(feature = "cli")]
 mod up;
 #[cfg(feature = "worker")]

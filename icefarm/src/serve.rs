@@ -4,6 +4,7 @@ use crate::log::LogFormat;
 use clap::Args;
 use clap::builder::BoolishValueParser;
 use futures::FutureExt;
+use icefarm_net::{TlsError, TlsIdentity};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -33,6 +34,43 @@ pub(crate) struct ServerArgs {
     pub(crate) log_format: LogFormat,
 }
 
+/// The certificate of a server.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct TlsArgs {
+    /// Speak TLS (https://) under the certificate in this file (PEM); `icefarm init --tls` makes one.
+    #[arg(long, env = "ICEFARM_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+
+    /// The private key of the certificate (PEM).
+    #[arg(long, env = "ICEFARM_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+}
+
+impl TlsArgs {
+    /// The certificate, if one is given.
+    pub(crate) fn identity(&self) -> Result<Option<TlsIdentity>, ServeError> {
+        match (&self.tls_cert, &self.tls_key) {
+            (Some(certificate), Some(key)) => Ok(Some(TlsIdentity::read(certificate, key)?)),
+            (None, None) => Ok(None),
+            // Nobody who asks for TLS gets a server without it.
+            _ => Err(ServeError::HalfTls),
+        }
+    }
+}
+
+/// What may be said to listen on an address that others can reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ask {
+    /// Everybody is asked for a token, or for a ticket.
+    Everybody,
+    /// Nobody is asked, because control has no tokens.
+    #[cfg(feature = "control")]
+    NobodyAtControl,
+    /// Nobody is asked, because this worker has no token.
+    #[cfg(feature = "worker")]
+    NobodyAtWorker,
+}
+
 /// Why a server could not run.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ServeError {
@@ -44,28 +82,69 @@ pub(crate) enum ServeError {
     /// Everybody who can reach the address could use the boards.
     #[error(
         "refusing to listen on {address}: everybody who reaches it could use and end what others \
-         reserved. Listen on 127.0.0.1 (an SSH tunnel brings others there), or say --insecure if \
-         the network itself keeps strangers out"
+         reserved. {remedy}, or listen on 127.0.0.1 (an SSH tunnel brings others there), or say \
+         --insecure if the network itself keeps strangers out"
     )]
-    Open { address: SocketAddr },
+    Open { address: SocketAddr, remedy: &'static str },
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// A certificate without a key, or a key without a certificate.
+    #[error("--tls-cert and --tls-key go together: one of them is missing")]
+    HalfTls,
     /// The system refuses to tell of signals.
     #[error("signals cannot be received: {0}")]
     Signals(std::io::Error),
 }
 
-/// Binds the address. Only loopback is taken without `insecure`.
-pub(crate) async fn listen(address: SocketAddr, insecure: bool) -> Result<TcpListener, ServeError> {
-    if !address.ip().is_loopback() && !insecure {
-        return Err(ServeError::Open { address });
+/// Whether an address may be listened on.
+pub(crate) fn check(address: SocketAddr, insecure: bool, ask: Ask) -> Result<(), ServeError> {
+    let remedy = match ask {
+        Ask::Everybody => None,
+        #[cfg(feature = "control")]
+        Ask::NobodyAtControl => Some(
+            "`icefarm init` makes a farm that asks for tokens, and `icefarm control --config \
+             farm.toml` runs it",
+        ),
+        #[cfg(feature = "worker")]
+        Ask::NobodyAtWorker => Some(
+            "Give it the token of a worker on a farm that asks for tokens, --token-file FILE \
+             (`icefarm init` at control prints the whole line)",
+        ),
+    };
+    match remedy.filter(|_| !address.ip().is_loopback() && !insecure) {
+        Some(remedy) => Err(ServeError::Open { address, remedy }),
+        None => Ok(()),
     }
+}
+
+/// Binds the address. One that others can reach is taken only if everybody is asked who they are,
+/// or with `insecure`.
+pub(crate) async fn listen(
+    address: SocketAddr,
+    insecure: bool,
+    ask: Ask,
+) -> Result<TcpListener, ServeError> {
+    check(address, insecure, ask)?;
     TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address, source })
 }
 
+/// Tells the owner of a lab that tokens can be read on the way.
+pub(crate) fn warn_of_plain(address: SocketAddr, tls: bool, ask: Ask) {
+    if !address.ip().is_loopback() && !tls && ask == Ask::Everybody {
+        tracing::warn!(
+            "tokens and circuits travel unencrypted; on a network that others can listen to use \
+             --tls-cert and --tls-key (`icefarm init --tls NAME` makes them)"
+        );
+    }
+}
+
 /// The first line on stdout, by which scripts learn the port that the system chose.
-pub(crate) fn announce(address: SocketAddr) {
+pub(crate) fn announce(address: SocketAddr, tls: bool) {
+    let scheme = if tls { "https" } else { "http" };
     let mut out = std::io::stdout().lock();
     // Whoever closed our stdout does not want to know.
-    let _ = writeln!(out, "listening on http://{address}").and_then(|()| out.flush());
+    let _ = writeln!(out, "listening on {scheme}://{address}").and_then(|()| out.flush());
 }
 
 /// From now on Ctrl-C and SIGTERM are the program's to deal with: the future ends with the first

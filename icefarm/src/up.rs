@@ -3,7 +3,8 @@
 mod ready;
 
 use crate::exit;
-use crate::serve::{self, ServeError, ServerArgs};
+use crate::serve::{self, Ask, ServeError, ServerArgs, TlsArgs};
+use crate::trust::{TokenArgs, TrustArgs};
 use crate::worker::{self, WorkerArgs};
 use clap::Args;
 use icefarm_control::{Control, ControlConfig, ControlError};
@@ -63,6 +64,11 @@ enum Fault {
          they reach this machine, as in --listen 192.168.1.5:8080 --insecure"
     )]
     NoAddress { address: SocketAddr },
+    #[error(
+        "the farm of this database asks for tokens: run its parts with `icefarm control` and \
+         `icefarm worker --token-file FILE`"
+    )]
+    Tokens,
     #[error("the runtime cannot be started: {0}")]
     Runtime(std::io::Error),
 }
@@ -80,10 +86,11 @@ fn run(args: &UpArgs) -> Result<(), Fault> {
         if args.listen.ip().is_unspecified() {
             return Err(Fault::NoAddress { address: args.listen });
         }
-        let control_listener = serve::listen(args.listen, args.server.insecure).await?;
+        let ask = Ask::NobodyAtControl;
+        let control_listener = serve::listen(args.listen, args.server.insecure, ask).await?;
         let control_address = address_of(&control_listener, args.listen)?;
         let any_port = SocketAddr::from((args.listen.ip(), 0));
-        let worker_listener = serve::listen(any_port, args.server.insecure).await?;
+        let worker_listener = serve::listen(any_port, args.server.insecure, ask).await?;
         let mut config = ControlConfig::default();
         for host in &args.server.allow_host {
             config.serve.guard = config.serve.guard.allow_host(host)?;
@@ -95,6 +102,9 @@ fn run(args: &UpArgs) -> Result<(), Fault> {
         }
         .config(config)
         .build()?;
+        if control.asks_for_tokens() {
+            return Err(Fault::Tokens);
+        }
         let worker = worker::build(&WorkerArgs {
             listen: any_port,
             control: format!("http://{control_address}"),
@@ -104,11 +114,14 @@ fn run(args: &UpArgs) -> Result<(), Fault> {
             sim_serial: Vec::new(),
             sim_speed: args.sim_speed,
             sim_faults: args.sim_faults.clone(),
+            token: TokenArgs::default(),
+            tls: TlsArgs::default(),
+            trust: TrustArgs::default(),
             server: args.server.clone(),
         })?;
 
         let signalled = serve::signalled()?;
-        serve::announce(control_address);
+        serve::announce(control_address, false);
         let (stop, stopped) = tokio::sync::watch::channel(false);
         let wait = |mut stopped: tokio::sync::watch::Receiver<bool>| async move {
             // The sender lives as long as both servers: an error cannot come before the end.

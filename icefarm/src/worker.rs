@@ -2,10 +2,12 @@
 
 use crate::faults::{FaultFile, FaultFileError};
 use crate::log::LogFormat;
-use crate::serve::{self, ServeError, ServerArgs};
+use crate::serve::{self, Ask, ServeError, ServerArgs, TlsArgs};
+use crate::trust::{TokenArgs, TokenFault, TrustArgs};
 use crate::{exit, log, role};
 use clap::Args;
 use icefarm_core::{Registry, RegistryError, Serial, WorkerName};
+use icefarm_net::{HttpClient, TlsListener};
 use icefarm_sim::{SimError, VirtualBus, VirtualBusBuilder};
 use icefarm_worker::{Worker, WorkerConfig, WorkerError};
 use std::io::Write;
@@ -94,6 +96,15 @@ pub(crate) struct WorkerArgs {
     pub(crate) sim_faults: Option<PathBuf>,
 
     #[command(flatten)]
+    pub(crate) token: TokenArgs,
+
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
+
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
+
+    #[command(flatten)]
     pub(crate) server: ServerArgs,
 }
 
@@ -111,6 +122,15 @@ pub(crate) enum Fault {
     Sim(#[from] SimError),
     #[error(transparent)]
     Faults(#[from] FaultFileError),
+    #[error(transparent)]
+    Token(#[from] TokenFault),
+    #[error(transparent)]
+    Tls(#[from] icefarm_net::TlsError),
+    #[error(
+        "with --tls-cert this worker must be told how others reach it: --advertise https://NAME:PORT, \
+         with a name that its certificate has"
+    )]
+    NoName,
     #[error(
         "this worker has no boards: say --sim N for virtual ones (boards on USB are not supported \
          by this version)"
@@ -140,14 +160,26 @@ pub(crate) fn main(args: WorkerArgs) -> ExitCode {
 fn run(args: WorkerArgs) -> Result<(), Fault> {
     let runtime = tokio::runtime::Runtime::new().map_err(Fault::Runtime)?;
     runtime.block_on(async {
-        let listener = serve::listen(args.listen, args.server.insecure).await?;
+        let ask = match args.token.token()? {
+            Some(_) => Ask::Everybody,
+            None => Ask::NobodyAtWorker,
+        };
+        let identity = args.tls.identity()?;
+        if identity.is_some() && args.advertise.is_none() {
+            return Err(Fault::NoName);
+        }
+        let listener = serve::listen(args.listen, args.server.insecure, ask).await?;
+        serve::warn_of_plain(args.listen, identity.is_some(), ask);
         let address = listener
             .local_addr()
             .map_err(|source| ServeError::Listen { address: args.listen, source })?;
         let worker = build(&args)?;
         let signalled = serve::signalled()?;
-        serve::announce(address);
-        worker.run(listener, signalled).await?;
+        serve::announce(address, identity.is_some());
+        match identity {
+            Some(identity) => worker.run(TlsListener::new(listener, identity), signalled).await?,
+            None => worker.run(listener, signalled).await?,
+        }
         Ok(())
     })
 }
@@ -171,6 +203,12 @@ pub(crate) fn build(args: &WorkerArgs) -> Result<Worker, Fault> {
         .registry(Registry::collect()?)
         .bus(Arc::new(faulty(bus, args)?))
         .config(config);
+    worker = worker
+        .http_client(HttpClient::new(args.trust.connector()?))
+        .require_tickets(!args.listen.ip().is_loopback() && !args.server.insecure);
+    if let Some(token) = args.token.token()? {
+        worker = worker.token(token.as_str());
+    }
     if let Some(url) = &args.advertise {
         worker = worker.advertise(url.as_str());
     }

@@ -44,7 +44,12 @@ const BODIES: &[(&str, &str, &str, &str)] = &[
     ("control", "/v1/workers/NAME/forget", "control#nothing", "details#forgotten"),
     ("control", "/worker/register", "worker#registration", "worker#registered"),
     ("control", "/worker/boards", "worker#report", "worker#reported"),
-    ("worker", "/heartbeat", "control#nothing", "worker#inventory"),
+    ("control", "/v1/whoami", "", "access#whoami"),
+    ("control", "/v1/tokens", "access#create_token", "access#tokens"),
+    ("control", "/v1/tokens/ID/revoke", "control#nothing", "access#token"),
+    ("control", "/v1/tickets", "access#ask_tickets", "access#tickets"),
+    ("control", "/v1/audit", "", "access#audit"),
+    ("worker", "/heartbeat", "worker#heartbeat", "worker#inventory"),
     ("worker", "/reserve", "worker#reserve", "common#done"),
     ("worker", "/extend", "worker#extend", "common#done"),
     ("worker", "/end", "worker#end", "common#done"),
@@ -80,6 +85,12 @@ pub fn is_part(schema: &str) -> bool {
 }
 
 const PARTS: &[&str] = &[
+    "access#entry",
+    "access#pattern",
+    "access#role",
+    "access#secret",
+    "access#ticket",
+    "access#tickets_by_url",
     "details#board",
     "details#contact",
     "journal#entry",
@@ -141,6 +152,7 @@ fn bodies(exchange: &Exchange, messages: &mut Vec<Message>) {
     }
     let schema = match *answer {
         "" if *status == 202 => "control#queued",
+        "access#tokens" if method == "POST" => "access#created_token",
         "" if exchange.accept.contains("application/vnd.icefarm.v1+json") => "control#reservation",
         "" if method == "GET" => "control#rows",
         "" => "control#addresses",

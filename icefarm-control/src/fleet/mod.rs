@@ -6,6 +6,7 @@ mod plan;
 mod probe;
 mod pulse;
 
+use crate::access::Tokens;
 use crate::ledger::Ledger;
 use crate::machine::{Contact, Farm, Worker};
 use futures::future;
@@ -35,11 +36,17 @@ pub(crate) struct Fleet {
     ledger: Arc<Ledger>,
     http: HttpClient,
     manners: Manners,
+    tokens: Arc<Tokens>,
 }
 
 impl Fleet {
-    pub(crate) fn new(ledger: Arc<Ledger>, http: HttpClient, manners: Manners) -> Self {
-        Self { ledger, http, manners }
+    pub(crate) fn new(
+        ledger: Arc<Ledger>,
+        http: HttpClient,
+        manners: Manners,
+        tokens: Arc<Tokens>,
+    ) -> Self {
+        Self { ledger, http, manners, tokens }
     }
 
     /// Attends to every worker that registers, for as long as it is polled.
@@ -120,6 +127,7 @@ impl Fleet {
                 error
             }),
             options: RequestOptions::default().bearer(worker.secret.0.clone()),
+            tokens: self.tokens.clone(),
         }
     }
 }
@@ -150,6 +158,7 @@ struct Line {
     incarnation: Incarnation,
     endpoint: Result<Endpoint, icefarm_net::EndpointError>,
     options: RequestOptions,
+    tokens: Arc<Tokens>,
 }
 
 impl Line {

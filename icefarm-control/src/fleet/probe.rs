@@ -32,6 +32,7 @@ impl Fleet {
             incarnation: registration.incarnation.clone(),
             endpoint: Ok(endpoint.clone()),
             options: RequestOptions::default().bearer(registration.secret.clone()),
+            tokens: self.tokens.clone(),
         };
         let heard = line.post("/heartbeat", &Object::new(), self.manners.heartbeat_timeout).await;
         let name = &registration.name;

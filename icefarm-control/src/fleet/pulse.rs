@@ -3,8 +3,7 @@
 use super::{Line, Manners};
 use crate::ledger::{Ledger, LedgerError};
 use crate::machine::Command;
-use icefarm_core::Object;
-use icefarm_core::wire::HeartbeatAnswer;
+use icefarm_core::wire::{HeartbeatAnswer, HeartbeatNews};
 use std::sync::Arc;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -18,7 +17,7 @@ pub(super) async fn run(line: Line, ledger: Arc<Ledger>, manners: Manners) {
     let mut missed = 0;
     loop {
         beats.tick().await;
-        let command = match ask(&line, manners).await {
+        let command = match ask(&line, &ledger, manners).await {
             Ok(command) => {
                 missed = 0;
                 command
@@ -45,9 +44,10 @@ pub(super) async fn run(line: Line, ledger: Arc<Ledger>, manners: Manners) {
     }
 }
 
-async fn ask(line: &Line, manners: Manners) -> Result<Command, String> {
+async fn ask(line: &Line, ledger: &Ledger, manners: Manners) -> Result<Command, String> {
+    let news = HeartbeatNews { now: ledger.now(), tickets: !line.tokens.is_empty() };
     let answer: HeartbeatAnswer = line
-        .post("/heartbeat", &Object::new(), manners.heartbeat_timeout)
+        .post("/heartbeat", &news, manners.heartbeat_timeout)
         .await
         .map_err(|error| error.to_string())?;
     let HeartbeatAnswer { worker, incarnation, boards } = answer;

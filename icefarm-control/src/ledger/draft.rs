@@ -3,7 +3,7 @@
 use super::chronicle::Standings;
 use super::story;
 use super::writer::Reply;
-use super::{LedgerError, Work};
+use super::{LedgerError, Trail, Work};
 use crate::machine::{Answer, Change, Contact, Decision, Farm, Notice, decide};
 use crate::store::{Batch, Letter, Standing};
 use crate::view;
@@ -22,6 +22,7 @@ pub(super) struct Draft {
     /// Where they stand now, if that is elsewhere.
     moved: BTreeMap<Serial, Standing>,
     last_entry: u64,
+    pub(super) last_audit: u64,
 }
 
 impl Draft {
@@ -39,6 +40,7 @@ impl Draft {
             standings,
             moved: BTreeMap::new(),
             last_entry,
+            last_audit: 0,
         }
     }
 
@@ -51,8 +53,24 @@ impl Draft {
                 self.note(*entry);
                 Ok(Answer::Done)
             }
-            Work::Command(command) => match decide(&self.farm, *command, self.batch.at) {
-                Ok(decision) => Ok(self.take(decision)),
+            Work::Tokens(changes, trail) => {
+                self.batch.tokens.extend(changes);
+                self.audit(*trail);
+                Ok(Answer::Done)
+            }
+            Work::Trail(trail) => {
+                self.audit(*trail);
+                Ok(Answer::Done)
+            }
+            Work::Command(command, trail) => match decide(&self.farm, *command, self.batch.at) {
+                Ok(decision) => {
+                    let changes = !decision.changes.is_empty();
+                    let answer = self.take(decision);
+                    if let Some(trail) = trail.filter(|_| changes) {
+                        self.audit(trail.with_answer(&answer));
+                    }
+                    Ok(answer)
+                }
                 Err(refusal) => Err(LedgerError::Refused(refusal)),
             },
         };
@@ -111,6 +129,11 @@ impl Draft {
         if let Some(entry) = story::of_status(&self.farm, serial, before, reason.as_deref()) {
             self.note(entry);
         }
+    }
+
+    fn audit(&mut self, trail: Trail) {
+        self.last_audit += 1;
+        self.batch.audit.push(trail.entry(self.last_audit, self.batch.at));
     }
 
     fn note(&mut self, entry: JournalEntry) {

@@ -7,6 +7,7 @@
 mod chronicle;
 mod draft;
 mod story;
+mod trail;
 mod writer;
 
 #[cfg(test)]
@@ -14,11 +15,13 @@ mod tests;
 
 pub(crate) use chronicle::{Chronicle, Standings, Wanted};
 pub(crate) use story::of_reboot;
+pub(crate) use trail::Trail;
 pub(crate) use writer::Outlet;
 
+use crate::access::Tokens;
 use crate::machine::{Answer, Command, Farm, Refusal};
-use crate::store::{Store, StoreError, Stored, Trim};
-use icefarm_core::wire::{ErrorCode, ErrorDetail, JournalEntry};
+use crate::store::{AuditWanted, Store, StoreError, Stored, TokenChange, Trim};
+use icefarm_core::wire::{AuditEntry, ErrorCode, ErrorDetail, JournalEntry};
 use icefarm_core::{ClientName, Clock, SteadyClock, Timestamp};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -95,12 +98,26 @@ impl Trims {
 
 /// What the writer is asked for.
 enum Work {
-    /// To decide about a command.
-    Command(Box<Command>),
+    /// To decide about a command, and to write down who gave it if it changes something.
+    Command(Box<Command>, Option<Box<Trail>>),
     /// To write down that something happened that changes nothing.
     Note(Box<JournalEntry>),
+    /// To write down what becomes of tokens, and by whom.
+    Tokens(Vec<TokenChange>, Box<Trail>),
+    /// To write down that somebody did something, or was not allowed to.
+    Trail(Box<Trail>),
     /// Nothing but what is due anyway.
     Nothing,
+}
+
+/// What the ledger keeps beside the farm.
+pub(crate) struct Beside {
+    /// Positions up to which letters are not needed any more.
+    pub(crate) trims: Arc<Trims>,
+    /// The tokens as they were committed last.
+    pub(crate) tokens: Arc<Tokens>,
+    /// How many entries of the audit log are kept.
+    pub(crate) audit_kept: u64,
 }
 
 /// Where the writer works.
@@ -132,12 +149,12 @@ impl Ledger {
     pub(crate) fn start(
         store: Box<dyn Store>,
         stored: Stored,
-        trims: Arc<Trims>,
+        Beside { trims, tokens, audit_kept }: Beside,
         outlet: Arc<dyn Outlet>,
         clock: SteadyClock,
         desk: Desk,
     ) -> std::io::Result<Self> {
-        let Stored { farm, epoch, journal, standings, .. } = stored;
+        let Stored { farm, epoch, journal, standings, last_audit, .. } = stored;
         let farm = Arc::new(farm);
         let (farm_sender, farm_receiver) = watch::channel(farm.clone());
         let (health_sender, health) = watch::channel(Health::Well);
@@ -150,6 +167,9 @@ impl Ledger {
             health: health_sender,
             chronicle: chronicle.clone(),
             trims: trims.clone(),
+            tokens,
+            last_audit,
+            audit_kept,
             outlet,
         };
         let door = match desk {
@@ -170,7 +190,40 @@ impl Ledger {
 
     /// Has a command decided, and its effects written down.
     pub(crate) async fn submit(&self, command: Command) -> Result<Answer, LedgerError> {
-        self.send(Work::Command(Box::new(command))).await
+        self.send(Work::Command(Box::new(command), None)).await
+    }
+
+    /// As [`Self::submit`], for somebody whose deeds are written down.
+    pub(crate) async fn submit_for(
+        &self,
+        command: Command,
+        trail: Trail,
+    ) -> Result<Answer, LedgerError> {
+        self.send(Work::Command(Box::new(command), Some(Box::new(trail)))).await
+    }
+
+    /// Has it written down that somebody did something, or was not allowed to.
+    pub(crate) async fn audit(&self, trail: Trail) -> Result<(), LedgerError> {
+        self.send(Work::Trail(Box::new(trail))).await.map(drop)
+    }
+
+    /// Has it written down what becomes of tokens, and shows it to [`Tokens`].
+    pub(crate) async fn change_tokens(
+        &self,
+        changes: Vec<TokenChange>,
+        trail: Trail,
+    ) -> Result<(), LedgerError> {
+        self.send(Work::Tokens(changes, Box::new(trail))).await.map(drop)
+    }
+
+    /// Who did what.
+    pub(crate) async fn audited(
+        &self,
+        wanted: AuditWanted,
+    ) -> Result<Vec<AuditEntry>, LedgerError> {
+        let (reply, answer) = oneshot::channel();
+        self.order(Order::Audit { wanted, reply }).await?;
+        answer.await.unwrap_or(Err(LedgerError::Closed))
     }
 
     /// Has it written down that something happened that changes nothing.
@@ -188,7 +241,12 @@ impl Ledger {
 
     async fn send(&self, work: Work) -> Result<Answer, LedgerError> {
         let (reply, answer) = oneshot::channel();
-        let order = Order::Do { work, now: self.clock.now(), reply };
+        self.order(Order::Do { work, now: self.clock.now(), reply }).await?;
+        // A writer that panics drops the reply.
+        answer.await.unwrap_or(Err(LedgerError::Closed))
+    }
+
+    async fn order(&self, order: Order) -> Result<(), LedgerError> {
         match &self.door {
             Door::Thread(orders) => orders.send(order).await.map_err(|_| LedgerError::Closed)?,
             Door::Inline(writer) => {
@@ -196,8 +254,7 @@ impl Ledger {
                 writer.as_mut().ok_or(LedgerError::Closed)?.write(vec![order]);
             }
         }
-        // A writer that panics drops the reply.
-        answer.await.unwrap_or(Err(LedgerError::Closed))
+        Ok(())
     }
 
     /// Ends the writer and lets go of the store.

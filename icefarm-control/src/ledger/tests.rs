@@ -1,9 +1,10 @@
-use super::{Desk, Ledger, LedgerError, Outlet, Trims, Wanted};
+use super::{Beside, Desk, Ledger, LedgerError, Outlet, Trims, Wanted};
+use crate::access::Tokens;
 use crate::machine::lab::{ask, free, registration};
 use crate::machine::{Answer, Change, Command, Rules};
-use crate::store::{Batch, Letter, SqliteStore, Store, StoreError, Stored};
+use crate::store::{AuditWanted, Batch, Letter, SqliteStore, Store, StoreError, Stored};
 use futures::FutureExt;
-use icefarm_core::wire::{Event, Selection};
+use icefarm_core::wire::{AuditEntry, Event, Selection};
 use icefarm_core::{ClientName, SteadyClock, Timestamp};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -54,6 +55,9 @@ impl Store for Moody {
             }
         }
     }
+    fn audit(&mut self, wanted: &AuditWanted) -> Result<Vec<AuditEntry>, StoreError> {
+        self.store.audit(wanted)
+    }
 }
 
 struct Bench {
@@ -72,8 +76,9 @@ fn bench(desk: Desk) -> Bench {
     let (trims, heard) = (Arc::<Trims>::default(), Arc::<Heard>::default());
     let clock = SteadyClock::starting_at(START);
     let outlet = Arc::clone(&heard) as Arc<dyn Outlet>;
-    let ledger =
-        Ledger::start(Box::new(store), stored, Arc::clone(&trims), outlet, clock, desk).unwrap();
+    let tokens = Arc::new(Tokens::new(Vec::new()));
+    let beside = Beside { trims: Arc::clone(&trims), tokens, audit_kept: 100 };
+    let ledger = Ledger::start(Box::new(store), stored, beside, outlet, clock, desk).unwrap();
     Bench { ledger, heard, mood, commits, trims }
 }
 

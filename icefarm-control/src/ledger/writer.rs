@@ -3,9 +3,10 @@
 use super::chronicle::Chronicle;
 use super::draft::Draft;
 use super::{BATCH, Health, LedgerError, Trims, Work};
+use crate::access::Tokens;
 use crate::machine::{Answer, Change, Farm};
-use crate::store::{Letter, Store};
-use icefarm_core::wire::{Event, QueuePosition, events};
+use crate::store::{AuditWanted, Letter, Store};
+use icefarm_core::wire::{AuditEntry, Event, QueuePosition, events};
 use icefarm_core::{ClientName, Object, Timestamp, Value};
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +33,8 @@ pub(super) type Reply = oneshot::Sender<Result<Answer, LedgerError>>;
 pub(super) enum Order {
     /// Something, and trims on the way.
     Do { work: Work, now: Timestamp, reply: Reply },
+    /// To look something up in the audit log.
+    Audit { wanted: AuditWanted, reply: oneshot::Sender<Result<Vec<AuditEntry>, LedgerError>> },
     /// To end, and to say so when the store is closed.
     Close { done: oneshot::Sender<()> },
 }
@@ -43,6 +46,9 @@ pub(super) struct Writer {
     pub(super) health: watch::Sender<Health>,
     pub(super) chronicle: Arc<Chronicle>,
     pub(super) trims: Arc<Trims>,
+    pub(super) tokens: Arc<Tokens>,
+    pub(super) last_audit: u64,
+    pub(super) audit_kept: u64,
     pub(super) outlet: Arc<dyn Outlet>,
     pub(super) last: Timestamp,
 }
@@ -74,9 +80,12 @@ impl Writer {
         let mut end = None;
         let (standings, last_entry) = (self.chronicle.standings(), self.chronicle.last());
         let mut draft = Draft::new(&self.farm, self.last, standings, last_entry);
+        (draft.last_audit, draft.batch.audit_kept) = (self.last_audit, self.audit_kept);
+        let mut questions = Vec::new();
         for order in orders {
             match order {
                 Order::Do { work, now, reply } => draft.add(work, now, reply),
+                Order::Audit { wanted, reply } => questions.push((wanted, reply)),
                 Order::Close { done } => {
                     end = Some(done);
                     break;
@@ -107,6 +116,11 @@ impl Writer {
                 }
             }
         }
+        for (wanted, reply) in questions {
+            let found = self.store.audit(&wanted);
+            // The asker may have gone.
+            let _ = reply.send(found.map_err(|error| LedgerError::Failed(Arc::new(error))));
+        }
         end
     }
 
@@ -122,6 +136,8 @@ impl Writer {
             });
         }
         self.chronicle.add(draft.batch.entries);
+        self.tokens.apply(&draft.batch.tokens);
+        self.last_audit = draft.last_audit;
         let before = self.farm.clone();
         if !draft.batch.changes.is_empty() {
             self.farm = Arc::new(draft.farm);

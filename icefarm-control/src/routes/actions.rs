@@ -4,8 +4,10 @@
 //! Each wants a body of JSON, which may be `{}`, so that no page of another origin can send it
 //! without being asked. `{"lease": 7}` means the board only while that lease is on it.
 
-use super::permit::{Deed, permit};
+use super::boards::Act;
+use super::permit::{Asker, Deed, asker};
 use super::{Context, boards, details, needed};
+use crate::ledger::Trail;
 use crate::machine::{Answer, Command, Lease};
 use icefarm_core::wire::{BoardActionAnswer, ErrorCode, ErrorDetail};
 use icefarm_core::{Args, LeaseId, Serial, WorkerName};
@@ -18,44 +20,45 @@ use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
 pub(super) fn routes(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
-    let with = |context: &Arc<Context>| {
-        let context = context.clone();
-        warp::any().map(move || context.clone())
-    };
     let body = || icefarm_net::args(context.body.clone());
     let board = warp::path!("v1" / "boards" / String / String)
         .and(warp::post())
-        .and(with(context))
+        .and(asker(context))
         .and(body())
-        .then(|serial: String, deed: String, context: Arc<Context>, args| async move {
-            answer(act(&context, &serial, &deed, args).await)
+        .then(|serial: String, deed: String, asker: Asker, args| async move {
+            answer(act(&asker, &serial, &deed, args).await)
         });
     let worker = warp::path!("v1" / "workers" / String / "forget")
         .and(warp::post())
-        .and(with(context))
+        .and(asker(context))
         .and(body())
-        .then(|name: String, context: Arc<Context>, args| async move {
-            answer(forget(&context, &name, args).await)
+        .then(|name: String, asker: Asker, args| async move {
+            answer(forget(&asker, &name, args).await)
         });
     board.or(worker).unify().boxed()
 }
 
 async fn act(
-    context: &Context,
+    asker: &Asker,
     serial: &str,
     deed: &str,
     args: Option<Args>,
 ) -> Result<BoardActionAnswer, ApiError> {
-    let deed = match deed {
-        "end" => Deed::End,
-        "reboot" => Deed::Reboot,
-        "delete" => Deed::Delete,
+    let act = match deed {
+        "end" => Act::End,
+        "reboot" => Act::Reboot,
+        "delete" => Act::Delete,
         _ => return Err(ApiError::new(ErrorCode::NotFound, "there is nothing under this path")),
     };
-    permit(context, deed)?;
+    let trail = asker.trail(act.word());
+    let trail = match details::serial(serial) {
+        Ok(serial) => trail.serials(&[serial]),
+        Err(_) => trail,
+    };
+    asker.permit(Deed::Operate, &trail).await?;
     let only: Option<LeaseId> = needed(args)?.take("lease")?;
     let serial = details::serial(serial)?;
-    let farm = context.ledger.farm();
+    let farm = asker.ledger.farm();
     if !farm.boards.contains_key(&serial) {
         return Err(details::unknown(&serial));
     }
@@ -63,10 +66,11 @@ async fn act(
     if only.is_some() && lease.map(|lease| lease.id) != only {
         return Err(moved_on(&serial, lease));
     }
-    let reached = match deed {
-        Deed::End => end(context, &serial, only.or(lease.map(|lease| lease.id))).await?,
-        Deed::Delete => boards::delete(context, &serial).await?,
-        _ => boards::reboot(context, &serial).await?,
+    let trail = trail.client(lease.map(|lease| &lease.client));
+    let reached = match act {
+        Act::End => end(asker, &serial, only.or(lease.map(|lease| lease.id)), trail).await?,
+        Act::Delete => boards::delete(asker, &serial, trail).await?,
+        Act::Reboot => boards::reboot(asker, &serial, trail).await?,
     };
     let (lease, client) = lease.map(|lease| (lease.id, lease.client.clone())).unzip();
     Ok(BoardActionAnswer { serial, lease, client, reached })
@@ -74,14 +78,19 @@ async fn act(
 
 /// Ends the lease that the operator saw. That is done when control has written it down, so the
 /// worker counts as reached: it is told until it has heard.
-async fn end(context: &Context, serial: &Serial, lease: Option<LeaseId>) -> Result<bool, ApiError> {
+async fn end(
+    context: &Context,
+    serial: &Serial,
+    lease: Option<LeaseId>,
+    trail: Trail,
+) -> Result<bool, ApiError> {
     let nobody = || {
         let message = format!("nobody holds a lease on board `{serial}`");
         ApiError(ErrorDetail::new(ErrorCode::NotReserved, message))
     };
     let lease = lease.ok_or_else(nobody)?;
     let command = Command::Revoke { serials: vec![serial.clone()], lease: Some(lease) };
-    match context.submit(command).await? {
+    match context.submit_for(command, trail).await? {
         Answer::Serials(ended) if ended.is_empty() => {
             Err(moved_on(serial, context.ledger.farm().leases.get(serial)))
         }
@@ -98,12 +107,13 @@ fn moved_on(serial: &Serial, lease: Option<&Arc<Lease>>) -> ApiError {
     ErrorDetail::new(ErrorCode::Conflict, message).with("serial", serial.as_str()).into()
 }
 
-async fn forget(context: &Context, name: &str, args: Option<Args>) -> Result<Value, ApiError> {
-    permit(context, Deed::Forget)?;
+async fn forget(asker: &Asker, name: &str, args: Option<Args>) -> Result<Value, ApiError> {
+    asker.permit(Deed::Operate, &asker.trail("forget_worker")).await?;
     needed(args)?;
     let bad = |reason: String| ApiError::new(ErrorCode::BadRequest, format!("the path: {reason}"));
     let name = percent_decode_str(name).decode_utf8().map_err(|error| bad(error.to_string()))?;
     let worker = WorkerName::new(&*name).map_err(|error| bad(error.to_string()))?;
-    context.submit(Command::ForgetWorker { worker: worker.clone() }).await?;
+    let trail = asker.trail("forget_worker").worker(&worker);
+    asker.submit_for(Command::ForgetWorker { worker: worker.clone() }, trail).await?;
     Ok(json!({ "worker": worker }))
 }

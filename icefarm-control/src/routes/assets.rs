@@ -18,6 +18,7 @@ type Asset = (&'static str, &'static str, &'static str);
 
 const ASSETS: &[Asset] = &[
     ("icon.svg", "image/svg+xml", include_str!("../../assets/icon.svg")),
+    ("login.css", STYLE, include_str!("../../assets/login.css")),
     ("base.css", STYLE, include_str!("../../assets/base.css")),
     ("panel.css", STYLE, include_str!("../../assets/panel.css")),
     ("dialogs.css", STYLE, include_str!("../../assets/dialogs.css")),
@@ -80,7 +81,10 @@ mod tests {
 
     #[test]
     fn everything_that_the_page_and_its_parts_name_is_there() {
-        let page = include_str!("../../assets/panel.html");
+        let page = concat!(
+            include_str!("../../assets/panel.html"),
+            include_str!("../../assets/login.html")
+        );
         let names = page.split("\"assets/").skip(1).filter_map(|rest| rest.split('"').next());
         let imports = ASSETS.iter().flat_map(|(_, _, content)| {
             content.split("from \"./").skip(1).filter_map(|rest| rest.split('"').next())

@@ -1,10 +1,11 @@
 //! What clients call: reserve, extend, end.
 
+use super::permit::{Asker, Deed, asker};
 use super::{Context, call, get_or_post, read};
 use crate::machine::{Answer, Command};
 use icefarm_core::wire::{
     GrantedBoard, Named, NamedSerials, PythonRow, QueuedAnswer, ReservationAnswer, ReserveAnswer,
-    ReserveRequest,
+    ReserveRequest, TicketedReservation,
 };
 use icefarm_core::{ArgError, Args, ClientName, InstanceId, Object, ReservationId, Serial, Value};
 use icefarm_net::{ApiError, Endpoint, answer, json, wants_v1};
@@ -30,17 +31,18 @@ pub(super) fn routes(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
 
 /// What can be reserved now. Old clients send a body here too, which says nothing.
 fn free(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
-    let counted = context.clone();
-    let available = warp::path!("available")
-        .and(get_or_post())
-        .map(move |_| json(&json!({ "amount": counted.ledger.farm().offered().len() })));
-    let listed = context.clone();
-    let devices = warp::path!("devices").and(get_or_post()).map(move |_| {
-        let farm = listed.ledger.farm();
-        let serials: Vec<&Serial> =
-            farm.offered().into_iter().map(|board| board.serial()).collect();
-        json(&serials)
-    });
+    let available =
+        warp::path!("available").and(get_or_post()).and(asker(context)).map(|_, asker: Asker| {
+            let amount = || json!({ "amount": asker.ledger.farm().offered().len() });
+            answer(asker.check(Deed::Look).map(|()| amount()))
+        });
+    let devices =
+        warp::path!("devices").and(get_or_post()).and(asker(context)).map(|_, asker: Asker| {
+            let farm = asker.ledger.farm();
+            let serials =
+                || farm.offered().into_iter().map(|board| board.serial()).collect::<Vec<_>>();
+            answer(asker.check(Deed::Look).map(|()| serials()))
+        });
     available.or(devices).unify().boxed()
 }
 
@@ -53,34 +55,43 @@ fn reserve(
 ) -> BoxedFilter<(Response,)> {
     call(context, path)
         .and(wants_v1())
-        .then(move |context: Arc<Context>, method, args, full| async move {
+        .then(move |asker: Asker, method, args, full| async move {
             let reserved = match read(args, reader) {
-                Ok(request) => grant(&context, request).await,
+                Ok(request) => grant(&asker, request).await,
                 Err(error) => Err(error),
             };
             match reserved {
                 Err(error) => answer(Err::<(), _>(error)),
-                Ok(ReserveAnswer::Queued(queued)) => accepted(&queued),
-                Ok(ReserveAnswer::Granted(reservation)) if full => json(&reservation),
+                Ok((_, ReserveAnswer::Queued(queued))) => accepted(&queued),
+                Ok((client, ReserveAnswer::Granted(reservation))) if full => {
+                    json(&ticketed(&asker, &client, reservation))
+                }
                 // Whoever reserves by GET is one of the Python clients, which read rows.
-                Ok(ReserveAnswer::Granted(reservation)) if method == Method::GET => {
+                Ok((_, ReserveAnswer::Granted(reservation))) if method == Method::GET => {
                     json(&rows(&reservation))
                 }
-                Ok(ReserveAnswer::Granted(reservation)) => json(&reservation.to_map()),
+                Ok((_, ReserveAnswer::Granted(reservation))) => json(&reservation.to_map()),
             }
         })
         .boxed()
 }
 
-async fn grant(context: &Context, mut request: ReserveRequest) -> Result<ReserveAnswer, ApiError> {
+async fn grant(
+    asker: &Asker,
+    mut request: ReserveRequest,
+) -> Result<(ClientName, ReserveAnswer), ApiError> {
+    let client = request.name.clone();
+    let trail = asker.trail("reserve").client(Some(&client));
+    asker.permit(Deed::Hold(&client), &trail).await?;
     request.args = as_json(request.args);
-    let reservation = ReservationId::from((context.ids)());
+    let reservation = ReservationId::from((asker.ids)());
     let command = Command::Reserve { request: Box::new(request), reservation: reservation.clone() };
-    match context.submit(command).await? {
-        Answer::Reserved(answer) => Ok(ReserveAnswer::Granted(answer)),
-        Answer::Queued(queued) => Ok(ReserveAnswer::Queued(QueuedAnswer { queued })),
-        _ => Ok(ReserveAnswer::Granted(ReservationAnswer { reservation, boards: Vec::new() })),
-    }
+    let answered = match asker.submit_for(command, trail).await? {
+        Answer::Reserved(answer) => ReserveAnswer::Granted(answer),
+        Answer::Queued(queued) => ReserveAnswer::Queued(QueuedAnswer { queued }),
+        _ => ReserveAnswer::Granted(ReservationAnswer { reservation, boards: Vec::new() }),
+    };
+    Ok((client, answered))
 }
 
 /// The request waits.
@@ -90,6 +101,17 @@ fn accepted(queued: &QueuedAnswer) -> Response {
         *response.status_mut() = StatusCode::ACCEPTED;
     }
     response
+}
+
+/// The reservation with what its client has to show to the boards' workers.
+fn ticketed(
+    asker: &Asker,
+    client: &ClientName,
+    reservation: ReservationAnswer,
+) -> TicketedReservation {
+    let is_meant = |url: &str| reservation.boards.iter().any(|board| board.url == url);
+    let tickets = asker.context().tickets(asker.token(), client, is_meant).tickets;
+    TicketedReservation { reservation, tickets }
 }
 
 /// Arguments as they are stored and sent to workers, both in JSON: byte strings, which only
@@ -121,6 +143,9 @@ fn row(board: &GrantedBoard) -> PythonRow {
 /// Makes a command of whose leases are meant.
 type Meant = fn(ClientName, Option<Vec<Serial>>, Option<InstanceId>) -> Command;
 
+/// Whose leases, which of them, and of which process.
+type Whose = (ClientName, Option<Vec<Serial>>, Option<InstanceId>);
+
 impl Command {
     fn extend(
         client: ClientName,
@@ -141,28 +166,34 @@ fn named_serials(
     meant: Meant,
 ) -> BoxedFilter<(Response,)> {
     call(context, path)
-        .then(move |context: Arc<Context>, _, args| async move {
-            let command = read(args, NamedSerials::read)
-                .map(|body| meant(body.name, Some(body.serials), body.instance));
-            answer(affected(&context, command).await)
+        .then(move |asker: Asker, _, args| async move {
+            let whose = read(args, NamedSerials::read)
+                .map(|body| (body.name, Some(body.serials), body.instance));
+            answer(affected(&asker, path, meant, whose).await)
         })
         .boxed()
 }
 
 fn named(context: &Arc<Context>, path: &'static str, meant: Meant) -> BoxedFilter<(Response,)> {
     call(context, path)
-        .then(move |context: Arc<Context>, _, args| async move {
-            let command = read(args, Named::read).map(|body| meant(body.name, None, body.instance));
-            answer(affected(&context, command).await)
+        .then(move |asker: Asker, _, args| async move {
+            let whose = read(args, Named::read).map(|body| (body.name, None, body.instance));
+            answer(affected(&asker, path, meant, whose).await)
         })
         .boxed()
 }
 
 async fn affected(
-    context: &Context,
-    command: Result<Command, ApiError>,
+    asker: &Asker,
+    path: &str,
+    meant: Meant,
+    whose: Result<Whose, ApiError>,
 ) -> Result<Vec<Serial>, ApiError> {
-    match context.submit(command?).await? {
+    let (client, serials, instance) = whose?;
+    let trail = asker.trail(path.trim_end_matches("all")).client(Some(&client));
+    let trail = trail.serials(serials.as_deref().unwrap_or_default());
+    asker.permit(Deed::Hold(&client), &trail).await?;
+    match asker.submit_for(meant(client, serials, instance), trail).await? {
         Answer::Serials(serials) => Ok(serials),
         _ => Ok(Vec::new()),
     }

@@ -2,9 +2,11 @@
 
 use super::Context;
 use super::events;
+use super::permit::{Asker, Deed, asker};
+use crate::redact;
 use crate::view::View;
 use icefarm_core::Serial;
-use icefarm_core::wire::{BoardInFull, ErrorCode, ErrorDetail};
+use icefarm_core::wire::{BoardDetail, BoardInFull, ErrorCode, ErrorDetail, LeaseDetail};
 use icefarm_net::{ApiError, answer, json};
 use percent_encoding::percent_decode_str;
 use std::sync::Arc;
@@ -13,31 +15,55 @@ use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
 pub(super) fn routes(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
-    let view = |show: fn(&Context, &View) -> Response| {
-        let context = context.clone();
-        move || show(&context, &View::of(&context.ledger))
+    let view = |show: fn(&Asker, &View) -> Response| {
+        move |asker: Asker| match asker.check(Deed::Look) {
+            Ok(()) => show(&asker, &View::of(&asker.ledger)),
+            Err(error) => answer(Err::<(), _>(error)),
+        }
     };
-    let boards =
-        warp::path!("v1" / "boards").and(warp::get()).map(view(|_, view| json(&view.boards())));
-    let leases =
-        warp::path!("v1" / "leases").and(warp::get()).map(view(|_, view| json(&view.leases())));
-    let workers =
-        warp::path!("v1" / "workers").and(warp::get()).map(view(|_, view| json(&view.workers())));
+    let boards = warp::path!("v1" / "boards")
+        .and(warp::get())
+        .and(asker(context))
+        .map(view(|asker, view| json(&boards(asker, view))));
+    let leases = warp::path!("v1" / "leases")
+        .and(warp::get())
+        .and(asker(context))
+        .map(view(|asker, view| json(&leases(asker, view))));
+    let workers = warp::path!("v1" / "workers")
+        .and(warp::get())
+        .and(asker(context))
+        .map(view(|_, view| json(&view.workers())));
     let status = warp::path!("v1" / "status")
         .and(warp::get())
-        .map(view(|context, view| json(&view.status(&context.ledger))));
-    let asked = context.clone();
+        .and(asker(context))
+        .map(view(|asker, view| json(&view.status(&asker.ledger))));
     let board = warp::path!("v1" / "boards" / String)
         .and(warp::get())
-        .map(move |serial: String| answer(board(&asked, &serial)));
+        .and(asker(context))
+        .map(|serial: String, asker: Asker| answer(board(&asker, &serial)));
     let lists = boards.or(leases).unify().or(workers).unify().boxed();
     lists.or(status).unify().or(board).unify().or(events::routes(context)).unify().boxed()
 }
 
-fn board(context: &Context, text: &str) -> Result<BoardInFull, ApiError> {
+fn boards(asker: &Asker, view: &View) -> Vec<BoardDetail> {
+    let mut boards = view.boards();
+    boards.iter_mut().for_each(|board| redact::board(board, |client| asker.sees(client)));
+    boards
+}
+
+fn leases(asker: &Asker, view: &View) -> Vec<LeaseDetail> {
+    view.leases().into_iter().filter(|lease| asker.sees(&lease.client)).collect()
+}
+
+fn board(asker: &Asker, text: &str) -> Result<BoardInFull, ApiError> {
+    asker.check(Deed::Look)?;
     let serial = serial(text)?;
-    let view = View::of(&context.ledger);
-    view.in_full(&context.ledger, &serial).ok_or_else(|| unknown(&serial))
+    let view = View::of(&asker.ledger);
+    let mut board = view.in_full(&asker.ledger, &serial).ok_or_else(|| unknown(&serial))?;
+    if !asker.is_operator() {
+        redact::in_full(&mut board, |client| asker.sees(client));
+    }
+    Ok(board)
 }
 
 /// A serial as part of a path.

@@ -6,7 +6,9 @@
 //! there is one. `serial=S` leaves out what is not about that board.
 
 use super::Context;
+use super::permit::{Asker, Deed, asker};
 use crate::ledger::Wanted;
+use crate::redact;
 use icefarm_core::Serial;
 use icefarm_core::wire::{ErrorCode, JournalPage};
 use icefarm_net::{ApiError, answer};
@@ -24,21 +26,20 @@ const MOST: usize = 1000;
 /// Below the time after which proxies and clients give up.
 const LONGEST_WAIT: u64 = 60;
 
-type Query = Vec<(String, String)>;
+pub(super) type Query = Vec<(String, String)>;
 
 pub(super) fn routes(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
-    let context = context.clone();
     warp::path!("v1" / "events")
         .and(warp::get())
+        .and(asker(context))
         .and(warp::query::<Query>())
-        .then(move |query: Query| {
-            let context = context.clone();
-            async move { answer(events(&context, &query).await) }
-        })
+        .then(|asker: Asker, query: Query| async move { answer(events(&asker, &query).await) })
         .boxed()
 }
 
-async fn events(context: &Context, query: &Query) -> Result<JournalPage, ApiError> {
+async fn events(asker: &Asker, query: &Query) -> Result<JournalPage, ApiError> {
+    asker.check(Deed::Look)?;
+    let context: &Context = asker;
     let serial = get(query, "serial")?
         .map(|text| Serial::new(text).map_err(|error| wrong("serial", error)))
         .transpose()?;
@@ -62,7 +63,9 @@ async fn events(context: &Context, query: &Query) -> Result<JournalPage, ApiErro
             let _ = timeout(Duration::from_secs(wait), something(context, &wanted)).await;
         }
     }
-    Ok(context.ledger.chronicle().page(&wanted))
+    let mut page = context.ledger.chronicle().page(&wanted);
+    redact::page(&mut page, |client| asker.sees(client));
+    Ok(page)
 }
 
 /// Waits until the journal has something of what is wanted.
@@ -80,7 +83,7 @@ async fn something(context: &Context, wanted: &Wanted) {
     }
 }
 
-fn get<'a>(query: &'a Query, key: &str) -> Result<Option<&'a str>, ApiError> {
+pub(super) fn get<'a>(query: &'a Query, key: &str) -> Result<Option<&'a str>, ApiError> {
     let mut values = query.iter().filter(|(name, _)| name == key).map(|(_, value)| value);
     match (values.next(), values.next()) {
         (_, Some(_)) => Err(wrong(key, "it is there twice")),
@@ -88,11 +91,11 @@ fn get<'a>(query: &'a Query, key: &str) -> Result<Option<&'a str>, ApiError> {
     }
 }
 
-fn number<T: FromStr>(query: &Query, key: &str) -> Result<Option<T>, ApiError> {
+pub(super) fn number<T: FromStr>(query: &Query, key: &str) -> Result<Option<T>, ApiError> {
     let read = |text: &str| text.parse().map_err(|_| wrong(key, "not a whole number"));
     get(query, key)?.map(read).transpose()
 }
 
-fn wrong(key: &str, reason: impl fmt::Display) -> ApiError {
+pub(super) fn wrong(key: &str, reason: impl fmt::Display) -> ApiError {
     ApiError::new(ErrorCode::BadRequest, format!("the query, key `{key}`: {reason}"))
 }

@@ -1,6 +1,6 @@
 //! What operators call boards: `POST /v1/boards/SERIAL/label`.
 
-use super::permit::{Deed, permit};
+use super::permit::{Asker, Deed, asker};
 use super::{Context, details, read};
 use crate::machine::Command;
 use crate::view::View;
@@ -14,25 +14,25 @@ use warp::reply::Response;
 
 pub(super) fn routes(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
     let body = icefarm_net::args(context.body.clone());
-    let context = context.clone();
     warp::path!("v1" / "boards" / String / "label")
         .and(warp::post())
-        .map(move |serial: String| (serial, context.clone()))
+        .and(asker(context))
         .and(body)
-        .then(|(serial, context): (String, Arc<Context>), args| async move {
-            answer(label(&context, &serial, args).await)
+        .then(|serial: String, asker: Asker, args| async move {
+            answer(label(&asker, &serial, args).await)
         })
         .boxed()
 }
 
-async fn label(
-    context: &Context,
-    serial: &str,
-    args: Option<Args>,
-) -> Result<BoardLabels, ApiError> {
-    permit(context, Deed::Label)?;
+async fn label(asker: &Asker, serial: &str, args: Option<Args>) -> Result<BoardLabels, ApiError> {
+    let trail = asker.trail("label");
+    let trail = match details::serial(serial) {
+        Ok(serial) => trail.serials(&[serial]),
+        Err(_) => trail,
+    };
+    asker.permit(Deed::Operate, &trail).await?;
     let LabelRequest { set, remove } = read(args, LabelRequest::read)?;
     let serial = details::serial(serial)?;
-    context.submit(Command::Label { serial: serial.clone(), set, remove }).await?;
-    Ok(View::of(&context.ledger).labels(&serial))
+    asker.submit_for(Command::Label { serial: serial.clone(), set, remove }, trail).await?;
+    Ok(View::of(&asker.ledger).labels(&serial))
 }

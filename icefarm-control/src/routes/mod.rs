@@ -1,5 +1,6 @@
 //! The paths of the control server.
 
+mod access;
 mod actions;
 mod assets;
 mod boards;
@@ -8,6 +9,7 @@ mod details;
 mod events;
 mod labels;
 mod live;
+mod login;
 mod markup;
 mod metrics;
 mod panel;
@@ -15,16 +17,21 @@ mod permit;
 mod queue;
 mod workers;
 
+use crate::access::{Gate, Sessions, Tokens};
 use crate::control::Ids;
 use crate::fleet::Fleet;
-use crate::ledger::{Ledger, LedgerError};
+use crate::ledger::{Ledger, LedgerError, Trail};
 use crate::live::Gallery;
-use crate::machine::{Answer, Command};
+use crate::machine::{Answer, Command, millis};
 use crate::metrics::Metrics;
 use crate::sockets::Sockets;
-use icefarm_core::wire::{ErrorCode, ErrorDetail, PROTOCOL};
-use icefarm_core::{ArgError, Args};
-use icefarm_net::{ApiError, BodyLimits, Hub, SocketRequest, answer, json, ws};
+use icefarm_core::wire::{ErrorCode, ErrorDetail, HeartbeatNews, PROTOCOL, Tickets, TokenDetail};
+use icefarm_core::{ArgError, Args, ClientName, TokenId};
+use icefarm_net::{
+    ApiError, BodyLimits, Hub, Paces, Pass, SocketRequest, TicketClaims, TicketKey, answer, json,
+    ws,
+};
+use permit::{Asker, Deed, asker};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,6 +49,13 @@ pub(crate) struct Context {
     pub(crate) sockets: Arc<Sockets>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) ids: Ids,
+    pub(crate) tokens: Arc<Tokens>,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) gate: Arc<Gate>,
+    /// How often a token's misdeeds are written down.
+    pub(crate) forbidden: Paces<TokenId>,
+    /// How long tickets for workers last.
+    pub(crate) ticket: Duration,
     pub(crate) heartbeat: Duration,
     pub(crate) body: BodyLimits,
 }
@@ -49,6 +63,54 @@ pub(crate) struct Context {
 impl Context {
     async fn submit(&self, command: Command) -> Result<Answer, ApiError> {
         self.ledger.submit(command).await.map_err(|error: LedgerError| ApiError(error.detail()))
+    }
+
+    /// As [`Self::submit`], for somebody whose deeds are written down.
+    async fn submit_for(&self, command: Command, trail: Trail) -> Result<Answer, ApiError> {
+        let done = self.ledger.submit_for(command, trail).await;
+        done.map_err(|error: LedgerError| ApiError(error.detail()))
+    }
+
+    /// What workers are told beside everything else.
+    fn news(&self) -> HeartbeatNews {
+        HeartbeatNews { now: self.ledger.now(), tickets: !self.tokens.is_empty() }
+    }
+
+    /// Tickets in the name of `client` for the workers whose address is meant, for who has shown
+    /// `token`. None on a farm without tokens.
+    fn tickets(
+        &self,
+        token: Option<&Arc<TokenDetail>>,
+        client: &ClientName,
+        is_meant: impl Fn(&str) -> bool,
+    ) -> Tickets {
+        let Some(token) = token else { return Tickets::default() };
+        let now = self.ledger.now();
+        let usual = now.after(self.ticket);
+        let expires = token.expires.map_or(usual, |expires| expires.min(usual));
+        let farm = self.ledger.farm();
+        let meant = farm.workers.values().filter(|worker| is_meant(&worker.url));
+        let tickets = meant.map(|worker| {
+            let claims = TicketClaims {
+                client: client.clone(),
+                worker: worker.name.clone(),
+                token: token.id.clone(),
+                expires,
+            };
+            (worker.url.clone(), TicketKey::derive(&worker.secret.0).issue(&claims))
+        });
+        Tickets { tickets: tickets.collect(), expires_in_ms: millis(expires.since(now)) }
+    }
+
+    /// Ends the sockets of tokens that are not good for anything any more.
+    pub(crate) fn end_sockets(&self) {
+        let now = self.ledger.now();
+        let is_over = |pass: Option<&Pass>| match pass {
+            Some(pass) => !self.tokens.is_valid(&TokenId(pass.token.clone()), now),
+            // It came before there were tokens.
+            None => !self.tokens.is_empty(),
+        };
+        self.hub.end_passes(is_over, "the access token that let this socket in is over");
     }
 }
 
@@ -62,22 +124,33 @@ pub(crate) fn routes(context: Arc<Context>) -> BoxedFilter<(Response,)> {
     // Before the other deeds to boards, which are told apart by their last word.
     let deeds = labels::routes(&context).or(queue::routes(&context)).unify().boxed();
     let actions = deeds.or(actions::routes(&context)).unify().boxed();
-    let panel = panel::routes(&context);
-    let (hub, sockets) = (context.hub.clone(), context.sockets.clone());
-    let socket =
-        ws().map(move |request: SocketRequest| hub.accept(request, sockets.clone())).boxed();
+    let panel = panel::routes(&context).or(login::routes(&context)).unify().boxed();
+    let access = access::routes(&context);
+    let socket = ws().and(asker(&context)).map(socket).boxed();
     let health = health(&context);
     let calls = clients.or(boards).unify().or(workers).unify().or(actions).unify().boxed();
     let views = socket.or(panel).unify().or(live).unify().boxed();
     let metrics = metrics::routes(&context);
-    let facts = details.or(health).unify().or(metrics).unify().boxed();
+    let facts = details.or(health).unify().or(access).unify().or(metrics).unify().boxed();
     calls.or(views).unify().or(facts).unify().boxed()
+}
+
+/// A websocket in the name of a client.
+fn socket(request: SocketRequest, asker: Asker) -> Response {
+    if let Ok(query) = request.query()
+        && let Err(error) = asker.check(Deed::Hold(&query.client))
+    {
+        return answer(Err::<(), _>(error));
+    }
+    let pass =
+        asker.token().map(|token| Pass { token: token.id.0.clone(), expires: token.expires });
+    asker.hub.accept_by(request, asker.sockets.clone(), pass)
 }
 
 fn health(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
     let name = warp::path!("healthz").or(warp::path!("readyz")).unify();
-    let context = context.clone();
-    let health = name.and(warp::get()).map(move || match context.ledger.complaint() {
+    let shown = context.clone();
+    let health = name.and(warp::get()).map(move || match shown.ledger.complaint() {
         None => json(&json!({"status": "ok"})),
         Some(complaint) => {
             let error = ErrorDetail::new(ErrorCode::Unavailable, complaint);
@@ -87,7 +160,10 @@ fn health(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
     let version = json!({
         "name": env!("CARGO_PKG_NAME"), "version": env!("CARGO_PKG_VERSION"), "protocol": PROTOCOL
     });
-    let version = warp::path!("version").and(warp::get()).map(move || json(&version));
+    let version = warp::path!("version")
+        .and(warp::get())
+        .and(asker(context))
+        .map(move |asker: Asker| answer(asker.identity().map(|_| &version)));
     health.or(version).unify().boxed()
 }
 
@@ -100,15 +176,9 @@ fn get_or_post() -> impl Filter<Extract = (Method,), Error = Rejection> + Clone 
 fn call(
     context: &Arc<Context>,
     path: &'static str,
-) -> impl Filter<Extract = (Arc<Context>, Method, Option<Args>), Error = Rejection> + Clone + use<>
-{
+) -> impl Filter<Extract = (Asker, Method, Option<Args>), Error = Rejection> + Clone + use<> {
     let body = icefarm_net::args(context.body.clone());
-    let context = context.clone();
-    warp::path(path)
-        .and(warp::path::end())
-        .map(move || context.clone())
-        .and(get_or_post())
-        .and(body)
+    warp::path(path).and(warp::path::end()).and(asker(context)).and(get_or_post()).and(body)
 }
 
 /// The arguments of a path that changes something. A request without a body changes nothing,

@@ -8,10 +8,12 @@ mod marks;
 mod summary;
 
 use super::markup::{Html, fill};
+use super::permit::{Asker, Deed, asker};
 use super::{Context, assets};
 use crate::ledger::Wanted;
 use crate::view::View;
 use icefarm_core::wire::{FarmStatus, JournalEntry};
+use icefarm_net::Secured;
 use std::sync::Arc;
 use warp::Filter;
 use warp::filters::BoxedFilter;
@@ -29,39 +31,57 @@ const PAGE: &str = include_str!("../../assets/panel.html");
 /// The page needs nothing but its own files and its own server, so a name that got through
 /// unescaped does nothing.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
-                      connect-src 'self'; base-uri 'none'; form-action 'none'; \
-                      frame-ancestors 'none'";
+                      connect-src 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 pub(super) fn routes(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
-    let context = context.clone();
     let page = warp::path::end()
         .and(warp::get())
         .and(warp::header::optional::<String>("host"))
-        .map(move |host: Option<String>| {
-            let ledger = &context.ledger;
+        .and(warp::ext::optional::<Secured>())
+        .and(asker(context))
+        .map(|host: Option<String>, secured: Option<Secured>, asker: Asker| {
+            // The page shows everybody's leases.
+            if let Err(error) = asker.check(Deed::Operate) {
+                return error.into_response();
+            }
+            let ledger = &asker.ledger;
             let wanted = Wanted { limit: SHOWN, ..Wanted::default() };
             let view = View::of(ledger);
             let status = view.status(ledger);
-            let url = host.map(|host| format!("http://{host}"));
+            let scheme = if secured.is_some() { "https" } else { "http" };
+            let url = host.map(|host| format!("{scheme}://{host}"));
             let url = url.as_deref().unwrap_or("http://CONTROL:8080");
             let events = ledger.chronicle().page(&wanted).events;
-            let page = page(&view, &status, &events, url);
-            let mut response = warp::reply::html(page).into_response();
-            let headers = response.headers_mut();
-            for (name, value) in [
-                (CONTENT_SECURITY_POLICY, POLICY),
-                (CACHE_CONTROL, "no-store"),
-                (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-                (REFERRER_POLICY, "no-referrer"),
-            ] {
-                headers.insert(name, HeaderValue::from_static(value));
-            }
-            response
+            let has_session = asker.identity().is_ok_and(|identity| identity.session().is_some());
+            let page = page(&view, &status, &events, url, has_session);
+            guarded(warp::reply::html(page).into_response(), "form-action 'self'")
         });
     page.or(assets::routes()).unify().boxed()
 }
 
-fn page(view: &View, status: &FarmStatus, events: &[JournalEntry], url: &str) -> String {
+/// A page that browsers trust with nothing but itself. `forms` says where its forms may go.
+pub(super) fn guarded(mut response: Response, forms: &str) -> Response {
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (CACHE_CONTROL, "no-store"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (REFERRER_POLICY, "no-referrer"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    if let Ok(policy) = HeaderValue::try_from(format!("{POLICY}; {forms}")) {
+        headers.insert(CONTENT_SECURITY_POLICY, policy);
+    }
+    response
+}
+
+fn page(
+    view: &View,
+    status: &FarmStatus,
+    events: &[JournalEntry],
+    url: &str,
+    has_session: bool,
+) -> String {
     let (boards, workers) = (view.boards(), view.workers());
     let now = status.now;
     let troubles = summary::troubles(&boards, &workers, now);
@@ -76,6 +96,7 @@ fn page(view: &View, status: &FarmStatus, events: &[JournalEntry], url: &str) ->
             "now" => text(&now.to_string()),
             "version" => text(&status.version),
             "url" => text(url),
+            "no-session" => hidden(!has_session),
             "trouble" => status.trouble.as_deref().map_or_else(String::new, |trouble| {
                 text(&format!("Control is in trouble: {trouble}"))
             }),
@@ -139,7 +160,7 @@ mod tests {
         let entry = serde_json::from_value(entry).unwrap();
         let farm = lab.farm.into();
         let view = View { farm, standings: Default::default(), now: lab.now };
-        let page = page(&view, &status, &[entry], "http://<host>");
+        let page = page(&view, &status, &[entry], "http://<host>", true);
         for shown in [
             "&lt;B&gt;",
             "a &lt;b&gt; happened",
@@ -163,7 +184,7 @@ mod tests {
             let status = status(lab, None);
             let farm = lab.farm.clone().into();
             let view = View { farm, standings: Default::default(), now: lab.now };
-            let page = page(&view, &status, &[], "http://c");
+            let page = page(&view, &status, &[], "http://c", true);
             page.split_once("id=\"troubles\"")
                 .unwrap()
                 .1
@@ -185,7 +206,7 @@ mod tests {
         let lab = Lab::with(&[]);
         let status = status(&lab, None);
         let view = View { farm: lab.farm.into(), standings: Default::default(), now: lab.now };
-        let page = page(&view, &status, &[], "http://c");
+        let page = page(&view, &status, &[], "http://c", true);
         for comment in page.split("<!--").skip(1) {
             assert!(comment.starts_with(' '), "{comment:.40}");
         }

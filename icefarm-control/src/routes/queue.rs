@@ -1,13 +1,14 @@
 //! Who waits for boards, and who shall not any more: `GET /v1/queue`, `POST /v1/queue/cancel` and
 //! `POST /v1/clients/NAME/end`.
 
-use super::permit::{Deed, permit};
+use super::permit::{Asker, Deed, asker};
 use super::{Context, needed, read};
+use crate::ledger::Trail;
 use crate::machine::{Answer, Cancelled, Command};
 use crate::view::View;
-use icefarm_core::wire::{CancelAnswer, CancelRequest, ClientEnded, ErrorCode};
+use icefarm_core::wire::{CancelAnswer, CancelRequest, ClientEnded, ErrorCode, QueueEntry};
 use icefarm_core::{Args, ClientName};
-use icefarm_net::{ApiError, answer, json};
+use icefarm_net::{ApiError, answer};
 use percent_encoding::percent_decode_str;
 use std::sync::Arc;
 use warp::Filter;
@@ -15,54 +16,62 @@ use warp::filters::BoxedFilter;
 use warp::reply::Response;
 
 pub(super) fn routes(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
-    let with = |context: &Arc<Context>| {
-        let context = context.clone();
-        warp::any().map(move || context.clone())
-    };
     let body = || icefarm_net::args(context.body.clone());
     let queue = warp::path!("v1" / "queue")
         .and(warp::get())
-        .and(with(context))
-        .map(|context: Arc<Context>| json(&View::of(&context.ledger).queue()));
+        .and(asker(context))
+        .map(|asker: Asker| answer(waiting(&asker)));
     let cancel = warp::path!("v1" / "queue" / "cancel")
         .and(warp::post())
-        .and(with(context))
+        .and(asker(context))
         .and(body())
-        .then(|context: Arc<Context>, args| async move { answer(cancel(&context, args).await) });
-    let end = warp::path!("v1" / "clients" / String / "end")
-        .and(warp::post())
-        .and(with(context))
-        .and(body())
-        .then(|name: String, context: Arc<Context>, args| async move {
-            answer(end(&context, &name, args).await)
-        });
+        .then(|asker: Asker, args| async move { answer(cancel(&asker, args).await) });
+    let end =
+        warp::path!("v1" / "clients" / String / "end")
+            .and(warp::post())
+            .and(asker(context))
+            .and(body())
+            .then(|name: String, asker: Asker, args| async move {
+                answer(end(&asker, &name, args).await)
+            });
     queue.or(cancel).unify().or(end).unify().boxed()
 }
 
-async fn cancel(context: &Context, args: Option<Args>) -> Result<CancelAnswer, ApiError> {
-    let CancelRequest { name, request, reservation, instance } = read(args, CancelRequest::read)?;
-    if name.is_none() {
-        permit(context, Deed::End)?;
-    }
-    let which = Cancelled { client: name, request, reservation, instance };
-    cleared(context, Command::CancelWait(which)).await
+/// Who waits, as far as it is the asker's business. Positions count everybody.
+fn waiting(asker: &Asker) -> Result<Vec<QueueEntry>, ApiError> {
+    asker.check(Deed::Look)?;
+    let mut queue = View::of(&asker.ledger).queue();
+    queue.retain(|waiting| asker.sees(&waiting.client));
+    Ok(queue)
 }
 
-async fn cleared(context: &Context, command: Command) -> Result<CancelAnswer, ApiError> {
-    match context.submit(command).await? {
+async fn cancel(asker: &Asker, args: Option<Args>) -> Result<CancelAnswer, ApiError> {
+    let CancelRequest { name, request, reservation, instance } = read(args, CancelRequest::read)?;
+    let trail = asker.trail("cancel_wait").client(name.as_ref());
+    match &name {
+        Some(name) => asker.permit(Deed::Hold(name), &trail).await?,
+        None => asker.permit(Deed::Operate, &trail).await?,
+    }
+    let which = Cancelled { client: name, request, reservation, instance };
+    cleared(asker, Command::CancelWait(which), trail).await
+}
+
+async fn cleared(asker: &Asker, command: Command, trail: Trail) -> Result<CancelAnswer, ApiError> {
+    match asker.submit_for(command, trail).await? {
         Answer::Cancelled(answer) => Ok(answer),
         _ => Ok(CancelAnswer::default()),
     }
 }
 
 /// Ends everything that a client has and waits for.
-async fn end(context: &Context, name: &str, args: Option<Args>) -> Result<ClientEnded, ApiError> {
-    permit(context, Deed::End)?;
+async fn end(asker: &Asker, name: &str, args: Option<Args>) -> Result<ClientEnded, ApiError> {
+    asker.permit(Deed::Operate, &asker.trail("end_client")).await?;
     needed(args)?;
     let bad = |reason: String| ApiError::new(ErrorCode::BadRequest, format!("the path: {reason}"));
     let name = percent_decode_str(name).decode_utf8().map_err(|error| bad(error.to_string()))?;
     let client = ClientName::new(&*name).map_err(|error| bad(error.to_string()))?;
+    let trail = asker.trail("end_client").client(Some(&client));
     let command = Command::ClearClient { client: client.clone() };
-    let CancelAnswer { cancelled, ended } = cleared(context, command).await?;
+    let CancelAnswer { cancelled, ended } = cleared(asker, command, trail).await?;
     Ok(ClientEnded { client, ended, cancelled })
 }

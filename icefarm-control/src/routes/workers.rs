@@ -1,10 +1,13 @@
 //! What workers call: to register, and to report their boards.
 
+use super::permit::{Asker, Deed, asker};
 use super::{Context, needed};
 use crate::machine::{Answer, Command, Refusal, Worker, millis};
-use icefarm_core::wire::{BoardsReport, ErrorCode, Registration, RegistrationAnswer};
+use icefarm_core::wire::{
+    BoardsReport, ErrorCode, Registration, RegistrationAnswer, SECRET_HEADER,
+};
 use icefarm_core::{Args, Object, Value};
-use icefarm_net::{ApiError, Endpoint, Peer, answer};
+use icefarm_net::{ApiError, Endpoint, Peer, Secret, answer};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use std::net::SocketAddr;
@@ -15,25 +18,22 @@ use warp::reply::Response;
 
 pub(super) fn routes(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
     let body = || icefarm_net::object(context.body.clone());
-    let with = |context: &Arc<Context>| {
-        let context = context.clone();
-        warp::any().map(move || context.clone())
-    };
     let register = warp::path!("worker" / "register")
         .and(warp::post())
-        .and(with(context))
-        .and(warp::ext::optional::<Peer>())
+        .and(asker(context))
         .and(body())
-        .then(|context: Arc<Context>, peer: Option<Peer>, body| async move {
-            answer(register(&context, peer, body).await)
-        });
+        .then(|asker: Asker, body| async move { answer(register(&asker, body).await) });
     let boards = warp::path!("worker" / "boards")
         .and(warp::post())
-        .and(with(context))
+        .and(asker(context))
         .and(warp::header::optional::<String>("authorization"))
+        .and(warp::header::optional::<String>(SECRET_HEADER))
         .and(body())
-        .then(|context: Arc<Context>, shown: Option<String>, body| async move {
-            answer(report(&context, shown, body).await)
+        .then(|asker: Asker, bearer: Option<String>, secret: Option<String>, body| async move {
+            // Where a token takes the bearer's place, the secret has a header of its own.
+            let bearer = bearer.as_deref().and_then(|shown| shown.strip_prefix("Bearer "));
+            let shown = secret.as_deref().or(bearer).map(str::trim);
+            answer(report(&asker, shown, body).await)
         });
     register.or(boards).unify().boxed()
 }
@@ -45,19 +45,18 @@ fn decode<T: DeserializeOwned>(body: Option<Object>) -> Result<T, ApiError> {
     })
 }
 
-async fn register(
-    context: &Context,
-    peer: Option<Peer>,
-    body: Option<Object>,
-) -> Result<RegistrationAnswer, ApiError> {
+async fn register(asker: &Asker, body: Option<Object>) -> Result<RegistrationAnswer, ApiError> {
     let registration: Registration = decode(body)?;
-    let endpoint = address(&registration, peer)?;
-    let farm = context.ledger.farm();
-    context.fleet.vouch(&farm, &registration, &endpoint).await.map_err(ApiError)?;
+    let trail = asker.trail("register_worker").worker(&registration.name);
+    asker.permit(Deed::Serve(&registration.name), &trail).await?;
+    let endpoint = address(&registration, asker.peer())?;
+    let farm = asker.ledger.farm();
+    asker.fleet.vouch(&farm, &registration, &endpoint).await.map_err(ApiError)?;
     let url = endpoint.to_string();
     let command = Command::Register { registration: Box::new(registration), url: url.clone() };
-    context.submit(command).await?;
-    Ok(RegistrationAnswer { url, heartbeat_ms: millis(context.heartbeat) })
+    asker.submit_for(command, trail).await?;
+    let news = Some(asker.news());
+    Ok(RegistrationAnswer { url, heartbeat_ms: millis(asker.heartbeat), news })
 }
 
 /// Where the worker is reached: where it says, or else where it was seen.
@@ -76,31 +75,29 @@ fn address(registration: &Registration, peer: Option<Peer>) -> Result<Endpoint, 
 }
 
 async fn report(
-    context: &Context,
-    shown: Option<String>,
+    asker: &Asker,
+    shown: Option<&str>,
     body: Option<Object>,
 ) -> Result<serde_json::Value, ApiError> {
     let BoardsReport { worker, incarnation, boards, gone } = decode(body)?;
-    let farm = context.ledger.farm();
+    asker.check(Deed::Serve(&worker))?;
+    let farm = asker.ledger.farm();
     let Some(known) = farm.workers.get(&worker) else {
         return Err(ApiError(Refusal::UnknownWorker { worker }.detail()));
     };
-    if !shown.is_some_and(|shown| is_shown(known, &shown)) {
-        let message = format!("the bearer token is not the secret that `{worker}` registered with");
+    if !shown.is_some_and(|shown| is_shown(known, shown)) {
+        let message = format!("what was shown is not the secret that `{worker}` registered with");
         return Err(ApiError::new(ErrorCode::Unauthorized, message));
     }
-    match context.submit(Command::Report { worker, incarnation, boards, gone }).await? {
+    match asker.submit(Command::Report { worker, incarnation, boards, gone }).await? {
         Answer::Reported { refused } => Ok(json!({ "refused": refused })),
         _ => Ok(json!({})),
     }
 }
 
 /// Whether the worker's secret was shown. How long it takes says nothing about where it differs.
-fn is_shown(worker: &Worker, header: &str) -> bool {
-    let Some(token) = header.strip_prefix("Bearer ") else { return false };
-    let (token, secret) = (token.trim().as_bytes(), worker.secret.0.as_bytes());
-    let differing = token.iter().zip(secret).fold(0, |all, (a, b)| all | (a ^ b));
-    token.len() == secret.len() && differing == 0
+fn is_shown(worker: &Worker, shown: &str) -> bool {
+    Secret::new(&worker.secret.0).is(shown)
 }
 
 #[cfg(test)]
@@ -129,8 +126,8 @@ mod tests {
     fn the_secret_must_be_shown_exactly() {
         let lab = Lab::with(&[]);
         let worker = &lab.farm.workers["w"];
-        assert!(is_shown(worker, "Bearer secret of w1"));
-        for wrong in ["secret of w1", "Bearer ", "Bearer secret of w", "Bearer secret of w11"] {
+        assert!(is_shown(worker, "secret of w1"));
+        for wrong in ["", "Bearer secret of w1", "secret of w", "secret of w11"] {
             assert!(!is_shown(worker, wrong), "{wrong}");
         }
     }

@@ -1,5 +1,6 @@
 //! Where the truth about leases is kept.
 
+mod access;
 mod error;
 mod journal;
 mod rows;
@@ -11,11 +12,12 @@ mod properties;
 #[cfg(test)]
 mod suite;
 
+pub use access::{KeptToken, TokenChange};
 pub use error::StoreError;
 pub use sqlite::SqliteStore;
 
 use crate::machine::{Change, Farm, Rules};
-use icefarm_core::wire::{BoardStatus, Event, JournalEntry};
+use icefarm_core::wire::{AuditEntry, BoardStatus, Event, JournalEntry};
 use icefarm_core::{ClientName, Epoch, Serial, Timestamp};
 use std::collections::BTreeMap;
 
@@ -41,6 +43,12 @@ pub trait Store: Send + 'static {
     /// # Errors
     /// [`StoreError`] says why nothing was written.
     fn commit(&mut self, batch: &Batch) -> Result<Vec<u64>, StoreError>;
+
+    /// The newest entries of the audit log that are wanted, the oldest of them first.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be read.
+    fn audit(&mut self, wanted: &AuditWanted) -> Result<Vec<AuditEntry>, StoreError>;
 }
 
 impl<S: Store + ?Sized> Store for Box<S> {
@@ -50,6 +58,10 @@ impl<S: Store + ?Sized> Store for Box<S> {
 
     fn commit(&mut self, batch: &Batch) -> Result<Vec<u64>, StoreError> {
         (**self).commit(batch)
+    }
+
+    fn audit(&mut self, wanted: &AuditWanted) -> Result<Vec<AuditEntry>, StoreError> {
+        (**self).audit(wanted)
     }
 }
 
@@ -66,6 +78,23 @@ pub struct Stored {
     pub journal: Vec<JournalEntry>,
     /// Where the boards stand by the journal.
     pub standings: BTreeMap<Serial, Standing>,
+    /// The access tokens, also those that are not good for anything any more.
+    pub tokens: Vec<KeptToken>,
+    /// The number of the last entry of the audit log; zero if there is none.
+    pub last_audit: u64,
+}
+
+/// What of the audit log is wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AuditWanted {
+    /// Only what was done in the name of this client, or to its leases.
+    pub client: Option<ClientName>,
+    /// Only what was done to this board.
+    pub serial: Option<Serial>,
+    /// Only what was done since then.
+    pub since: Option<Timestamp>,
+    /// So many entries at most.
+    pub limit: usize,
 }
 
 /// Where a board stands.
@@ -103,6 +132,12 @@ pub struct Batch {
     /// What happened. The numbers go on from the last entry that was written. An entry that names
     /// a board and its status says where the board stands until it is removed.
     pub entries: Vec<JournalEntry>,
+    /// What becomes of access tokens.
+    pub tokens: Vec<TokenChange>,
+    /// Who did what. The numbers go on from the last entry that was written.
+    pub audit: Vec<AuditEntry>,
+    /// How many entries of the audit log are kept when there are new ones.
+    pub audit_kept: u64,
 }
 
 impl Batch {
@@ -112,6 +147,8 @@ impl Batch {
         self.letters.is_empty()
             && self.trims.is_empty()
             && self.entries.is_empty()
+            && self.tokens.is_empty()
+            && self.audit.is_empty()
             && !self.changes.iter().any(Change::is_stored)
     }
 }

@@ -1,7 +1,8 @@
 //! The store in one SQLite file.
 
-use super::{Batch, Store, StoreError, Stored, journal, rows, waiting};
+use super::{AuditWanted, Batch, Store, StoreError, Stored, access, journal, rows, waiting};
 use crate::machine::{Farm, Rules};
+use icefarm_core::wire::AuditEntry;
 use icefarm_core::{Epoch, LeaseId, Timestamp};
 use rusqlite::{Connection, ErrorCode, OpenFlags, params};
 use std::fs::OpenOptions;
@@ -13,6 +14,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0001.sql"),
     include_str!("../../migrations/0002.sql"),
     include_str!("../../migrations/0003.sql"),
+    include_str!("../../migrations/0004.sql"),
 ];
 /// Marks a database as ours: "iceF".
 const APPLICATION_ID: i64 = 0x6963_6546;
@@ -162,6 +164,8 @@ impl Store for SqliteStore {
             streams: rows::streams(&transaction)?,
             journal: journal::entries(&transaction)?,
             standings: journal::standings(&transaction)?,
+            tokens: access::tokens(&transaction)?,
+            last_audit: access::last_audit(&transaction)?,
         };
         transaction.commit()?;
         Ok(stored)
@@ -183,7 +187,15 @@ impl Store for SqliteStore {
             rows::trim(&transaction, trim)?;
         }
         journal::write(&transaction, &batch.entries)?;
+        for change in &batch.tokens {
+            access::write_token(&transaction, change)?;
+        }
+        access::write_audit(&transaction, &batch.audit, batch.audit_kept)?;
         transaction.commit()?;
         Ok(numbers)
+    }
+
+    fn audit(&mut self, wanted: &AuditWanted) -> Result<Vec<AuditEntry>, StoreError> {
+        access::audit(&self.connection, wanted)
     }
 }

@@ -6,9 +6,9 @@ use crate::network::Net;
 use crate::worker::FakeWorker;
 use icefarm_control::Control;
 use icefarm_control::machine::Rules;
-use icefarm_control::store::{Batch, Letter, SqliteStore, Store, StoreError, Stored};
+use icefarm_control::store::{AuditWanted, Batch, Letter, SqliteStore, Store, StoreError, Stored};
 use icefarm_core::Timestamp;
-use icefarm_core::wire::{ErrorCode, Event};
+use icefarm_core::wire::{AuditEntry, ErrorCode, Event};
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -25,6 +25,10 @@ impl Store for Fragile {
     fn commit(&mut self, batch: &Batch) -> Result<Vec<u64>, StoreError> {
         assert!(!self.1.load(Ordering::SeqCst), "the test wants it so");
         self.0.commit(batch)
+    }
+
+    fn audit(&mut self, wanted: &AuditWanted) -> Result<Vec<AuditEntry>, StoreError> {
+        self.0.audit(wanted)
     }
 }
 

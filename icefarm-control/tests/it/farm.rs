@@ -34,6 +34,10 @@ pub(crate) fn quick() -> ControlConfig {
 impl Farm {
     pub(crate) async fn start(net: Net, port: u16, builder: ControlBuilder) -> Self {
         let control = builder.http(net.http()).build().unwrap();
+        Self::run(net, port, control).await
+    }
+
+    pub(crate) async fn run(net: Net, port: u16, control: Control) -> Self {
         let door = net.listen(port).await;
         let address = door.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();

@@ -9,6 +9,8 @@ pub(crate) struct Raw {
     pub(crate) status: u16,
     pub(crate) head: String,
     pub(crate) body: String,
+    /// What a cookie is set to, as it came.
+    pub(crate) cookie: Option<String>,
 }
 
 impl Raw {
@@ -35,7 +37,12 @@ pub(crate) async fn send(control: &Endpoint, request: &str, headers: &str, body:
     stream.read_to_string(&mut answer).await.unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    Raw { status, head: head.to_ascii_lowercase(), body: body.to_owned() }
+    let cookie = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(": ")?;
+        let value = value.split(';').next()?;
+        name.eq_ignore_ascii_case("set-cookie").then(|| value.to_owned())
+    });
+    Raw { status, head: head.to_ascii_lowercase(), body: body.to_owned(), cookie }
 }
 
 pub(crate) const JSON: &str = "Content-Type: application/json\r\n";

@@ -1,6 +1,7 @@
 //! A control server on sockets, with workers that do as they are told.
 #![allow(clippy::unwrap_used, reason = "a test may stop where it fails")]
 
+mod access;
 mod clients;
 mod crash;
 mod details;

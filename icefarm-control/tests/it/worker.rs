@@ -41,6 +41,8 @@ struct State {
     failing: BTreeMap<&'static str, ErrorCode>,
     /// Does not report by itself.
     quiet: bool,
+    /// Its access token.
+    token: Option<String>,
 }
 
 fn board(serial: &str) -> BoardReport {
@@ -78,6 +80,7 @@ impl FakeWorker {
             hanging: BTreeSet::new(),
             failing: BTreeMap::new(),
             quiet: false,
+            token: None,
         };
         let state = Mutex::new(state);
         let shared = Arc::new(Shared { name: name.into(), control, http: net.http(), state });
@@ -130,13 +133,21 @@ impl FakeWorker {
 
     pub(crate) async fn register(&self) -> Result<RegistrationAnswer, ErrorDetail> {
         let body = serde_json::to_value(self.registration()).unwrap();
-        let options = RequestOptions::default();
+        let mut options = RequestOptions::default();
+        if let Some(token) = self.shared.state.lock().unwrap().token.clone() {
+            options = options.bearer(token);
+        }
         let shared = &self.shared;
         let sent = shared.http.post_json(&shared.control, "/worker/register", &body, &options);
         sent.await.map_err(|error| match error {
             icefarm_net::HttpError::Answer { error, .. } => error,
             other => panic!("{other}"),
         })
+    }
+
+    /// From now on it shows this token.
+    pub(crate) fn show(&self, token: &str) {
+        self.shared.state.lock().unwrap().token = Some(token.to_owned());
     }
 
     pub(crate) fn url(&self) -> String {

@@ -1,6 +1,7 @@
 //! What travels between control, workers and clients. Only these types are written to sockets;
 //! what they mean is decided elsewhere.
 
+mod access;
 mod code;
 mod control;
 mod details;
@@ -11,6 +12,11 @@ mod queue;
 mod status;
 mod worker;
 
+pub use access::{
+    AskTickets, AuditEntry, AuditPage, CreateToken, CreatedToken, HeartbeatNews, NamePattern,
+    PatternError, Role, RoleError, SECRET_HEADER, TicketedReservation, Tickets, TokenDetail,
+    WhoAmI,
+};
 pub use code::{ErrorBody, ErrorCode, ErrorDetail};
 pub use control::{
     GrantedBoard, Named, NamedSerials, PythonRow, ReservationAnswer, ReserveRequest, Selection,

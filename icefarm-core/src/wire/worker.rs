@@ -1,6 +1,6 @@
 //! Between the control server and the workers.
 
-use super::{BoardStatus, ErrorCode};
+use super::{BoardStatus, ErrorCode, HeartbeatNews};
 use crate::{
     ClientName, Incarnation, Kind, KindInfo, LeaseId, Object, PluginInfo, Serial, WorkerName,
 };
@@ -98,6 +98,9 @@ pub struct RegistrationAnswer {
     /// How often control asks for a heartbeat, in milliseconds. A worker that hears nothing for
     /// three times as long registers again.
     pub heartbeat_ms: u64,
+    /// Control's time, and whether clients must show tickets. Nothing: they need not.
+    #[serde(flatten)]
+    pub news: Option<HeartbeatNews>,
 }
 
 /// Worker to control, `POST /worker/boards`: boards whose report has changed. It carries the

@@ -10,7 +10,7 @@ mod session;
 
 pub use census::Census;
 pub use journal::{Journal, MemoryJournal};
-pub use service::{Answer, Caller, SocketService};
+pub use service::{Answer, Caller, Pass, SocketService};
 
 use crate::codec::CodecLimits;
 use crate::error::ApiError;
@@ -165,6 +165,7 @@ struct Stream {
 struct Socket {
     key: SubscriberKey,
     outgoing: Arc<Outgoing>,
+    pass: Option<Pass>,
 }
 
 /// What a new socket starts with.
@@ -316,6 +317,18 @@ impl Hub {
         }
     }
 
+    /// Ends the sockets of which `is_over` says so by the [`Pass`] that let them in. `reason` is what
+    /// they are told, beside close code 1008.
+    pub fn end_passes(&self, is_over: impl Fn(Option<&Pass>) -> bool, reason: &'static str) {
+        for stream in self.inner.lock().streams.values() {
+            for socket in stream.sockets.values() {
+                if is_over(socket.pass.as_ref()) {
+                    socket.outgoing.close(Closing::now(CloseCode::Policy, reason));
+                }
+            }
+        }
+    }
+
     /// Ends all sockets, each once everything that waits for it is written, and takes no more.
     /// The streams stay.
     pub fn close(&self) {
@@ -335,6 +348,16 @@ impl Hub {
     /// The answer is the beginning of the websocket or an error: what is wrong with the request,
     /// `unavailable` after [`Hub::close`], `overloaded` beyond [`HubConfig::max_clients`].
     pub fn accept(&self, request: SocketRequest, service: Arc<dyn SocketService>) -> Response {
+        self.accept_by(request, service, None)
+    }
+
+    /// As [`Self::accept`], for a client that was let in by a pass. See [`Self::end_passes`].
+    pub fn accept_by(
+        &self,
+        request: SocketRequest,
+        service: Arc<dyn SocketService>,
+        pass: Option<Pass>,
+    ) -> Response {
         let asked = request.into_inner().and_then(|asked| {
             self.inner.admits(&asked.query.client, &*service)?;
             Ok(asked)
@@ -348,7 +371,9 @@ impl Hub {
         let inner = self.inner.clone();
         tokio::spawn(async move {
             match upgrade.await {
-                Ok(upgraded) => Session::run(inner, upgraded, query, peer, service).await,
+                Ok(upgraded) => {
+                    Session::run(inner, upgraded, query, (peer, pass), service).await;
+                }
                 Err(error) => tracing::debug!(%peer, %error, "an upgrade failed"),
             }
         });
@@ -476,6 +501,7 @@ impl Inner {
         client: &ClientName,
         sub: Option<Arc<str>>,
         resume: Option<&Position>,
+        pass: Option<Pass>,
     ) -> Start {
         let outgoing = Arc::new(Outgoing::new(self.config.unwritten));
         let limits =
@@ -503,7 +529,7 @@ impl Inner {
             }
             stream.sockets.retain(|_, before| before.key != key);
             let attachment = stream.outbox.attach(now, &key, resume);
-            let entry = Socket { key: key.clone(), outgoing: outgoing.clone() };
+            let entry = Socket { key: key.clone(), outgoing: outgoing.clone(), pass };
             stream.sockets.insert(socket, entry);
             let (epoch, last) = (stream.outbox.epoch().clone(), stream.outbox.last());
             Start { key, epoch, last, attachment, outgoing: outgoing.clone(), answers, socket }

@@ -3,8 +3,9 @@
 use crate::query::SubscriberId;
 use futures::stream::BoxStream;
 use icefarm_core::wire::{ClientFrame, ErrorDetail};
-use icefarm_core::{ClientName, Serial, Value};
+use icefarm_core::{ClientName, Serial, Timestamp, Value};
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// Who is at the other end of a socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +19,15 @@ pub struct Caller {
     pub peer: SocketAddr,
     /// Tells the sockets of this hub apart.
     pub socket: u64,
+}
+
+/// What a socket was let in by: it ends with it, see [`Hub::end_passes`](crate::Hub::end_passes).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pass {
+    /// The name of the token that was shown, or that a ticket was had by.
+    pub token: Arc<str>,
+    /// When it ends by itself.
+    pub expires: Option<Timestamp>,
 }
 
 /// What one board answers to a command.

@@ -2,7 +2,7 @@
 
 use super::commands::Commands;
 use super::outgoing::Closing;
-use super::service::{Caller, SocketService};
+use super::service::{Caller, Pass, SocketService};
 use super::{Inner, Start};
 use crate::codec::{ClientMessage, Encoding, decode_packed, encode_numbered};
 use crate::memory::Intake;
@@ -80,13 +80,13 @@ impl Session {
         inner: Arc<Inner>,
         upgraded: Upgraded,
         query: SocketQuery,
-        peer: SocketAddr,
+        (peer, pass): (SocketAddr, Option<Pass>),
         service: Arc<dyn SocketService>,
     ) {
         let SocketQuery { client, v1 } = query;
         let sub = v1.as_ref().map(|v1| v1.sub.clone());
         let resume = v1.as_ref().and_then(|v1| v1.resume.as_ref());
-        let start = inner.attach(&client, sub.as_ref().map(|sub| sub.shared()), resume);
+        let start = inner.attach(&client, sub.as_ref().map(|sub| sub.shared()), resume, pass);
         let caller = Caller { client, sub, peer, socket: start.socket };
         let commands = Commands {
             service,

@@ -228,7 +228,7 @@ fn control(
                 }
                 known.registrations.push(registration);
             });
-            answer(Ok::<_, ErrorDetail>(RegistrationAnswer { url, heartbeat_ms: 5000 }))
+            answer(Ok::<_, ErrorDetail>(RegistrationAnswer { url, heartbeat_ms: 5000, news: None }))
         },
     );
     let boards = warp::path!("worker" / "boards").and(object(BodyLimits::default())).map(

@@ -1,11 +1,14 @@
 //! The command `icefarm`.
 
+mod access;
 mod args;
 mod boards;
 mod circuits;
+mod credentials;
 mod evaluate;
 mod events;
 mod hold;
+mod init;
 mod label;
 mod overview;
 mod pairs;
@@ -47,6 +50,11 @@ pub fn main() -> ExitCode {
         Command::Up(args) => crate::up::main(&args),
         Command::Control(args) => crate::control::main(args),
         Command::Worker(args) => crate::worker::main(args),
+        Command::Init(args) => init::main(&args),
+        Command::Token(args) => access::token(args),
+        Command::Login(args) => access::login(args),
+        Command::Logout(args) => access::logout(args),
+        Command::Audit(args) => access::audit(args),
         Command::Status(args) => overview::status(args),
         Command::Devices(args) => overview::devices(args),
         Command::Board(args) => overview::board(args),

@@ -1,14 +1,17 @@
 //! Control's HTTP interface, as the small commands use it: one request, one answer.
 
 use super::args::ClientArgs;
+use super::credentials::{self, CredentialsFault};
 use super::{pairs, print};
+use crate::trust::{self, TokenFault};
 use crate::{exit, serve};
 use icefarm_client::ClientError;
 use icefarm_core::Serial;
-use icefarm_core::wire::{BoardDetail, ErrorCode, V1_JSON};
+use icefarm_core::wire::{BoardDetail, ErrorCode, NamePattern, V1_JSON};
 use icefarm_net::{Endpoint, HttpClient, HttpError, RequestOptions};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -27,6 +30,18 @@ pub(crate) enum Fault {
     Name(#[from] icefarm_core::NameError),
     #[error(transparent)]
     Serve(#[from] serve::ServeError),
+    #[error(transparent)]
+    Token(#[from] TokenFault),
+    #[error(transparent)]
+    Credentials(#[from] CredentialsFault),
+    #[error(transparent)]
+    Tls(#[from] icefarm_net::TlsError),
+    #[error("what was typed is no token: {0}")]
+    NoToken(#[source] icefarm_net::TokenError),
+    #[error("the token cannot be read: {0}")]
+    Input(#[source] std::io::Error),
+    #[error("--role says what the token is good for: client, worker or operator")]
+    NoRole,
     #[error("board `{serial}` is not reserved by `{name}`; `icefarm devices` shows who holds it")]
     NotHeld { serial: String, name: String },
     #[error(
@@ -76,8 +91,13 @@ impl From<ClientError> for Fault {
 
 /// A client that is connected to the farm.
 pub(crate) async fn connect(args: &ClientArgs) -> Result<icefarm_client::Client, Fault> {
-    let connecting = icefarm_client::Client::builder(&args.control).name(name(args)).connect();
-    connecting.await.map_err(|error| match error {
+    let shown = Shown::of(args)?;
+    let mut client = icefarm_client::Client::builder(&args.control).name(name(args));
+    client = client.connector(trust::connector(shown.ca.as_deref())?);
+    if let Some(token) = shown.token {
+        client = client.token(token);
+    }
+    client.connect().await.map_err(|error| match error {
         ClientError::Unreachable { .. } => Fault::NoFarm(Box::new(error)),
         other => Fault::Client(other),
     })
@@ -87,8 +107,48 @@ pub(crate) async fn connect(args: &ClientArgs) -> Result<icefarm_client::Client,
 pub(crate) fn name(args: &ClientArgs) -> String {
     args.name.clone().unwrap_or_else(|| {
         let user = std::env::var("USER").ok().filter(|user| !user.is_empty());
-        format!("{}@{}", user.as_deref().unwrap_or("user"), serve::host_name())
+        let usual = format!("{}@{}", user.as_deref().unwrap_or("user"), serve::host_name());
+        // Somebody who has logged in need not say a name that the token may use.
+        let kept = args.control.parse().ok().and_then(|farm| credentials::find(&farm).ok()?);
+        let names = kept.map(|kept| kept.names).unwrap_or_default();
+        fitting(usual, &names)
     })
+}
+
+/// The usual name, if it may be used; otherwise one that may.
+fn fitting(usual: String, names: &[NamePattern]) -> String {
+    let Some(first) = names.first() else { return usual };
+    if names.iter().any(|pattern| pattern.matches(&usual)) {
+        return usual;
+    }
+    match first.as_str().strip_suffix('*') {
+        Some(start) => format!("{start}{}", serve::host_name()),
+        None => first.to_string(),
+    }
+}
+
+/// What is shown to a farm, and whom one trusts there.
+pub(crate) struct Shown {
+    pub(crate) token: Option<String>,
+    pub(crate) ca: Option<PathBuf>,
+}
+
+impl Shown {
+    pub(crate) fn of(args: &ClientArgs) -> Result<Self, Fault> {
+        let farm: Endpoint = args.control.parse().map_err(HttpError::from)?;
+        let given = args.token.token()?;
+        let ca = args.trust.ca.clone();
+        // What is kept is asked for only where something is missing.
+        let kept = match (&given, &ca) {
+            (Some(_), Some(_)) => None,
+            _ => credentials::find(&farm)?,
+        };
+        let (token, kept_ca) = kept.map(|kept| (kept.token, kept.ca)).unzip();
+        Ok(Self {
+            token: given.map(|token| token.as_str().to_owned()).or(token),
+            ca: ca.or(kept_ca.flatten()),
+        })
+    }
 }
 
 /// Control, asked once.
@@ -101,9 +161,22 @@ pub(crate) struct Control {
 impl Control {
     pub(crate) fn of(args: &ClientArgs) -> Result<Self, Fault> {
         let endpoint = args.control.parse().map_err(HttpError::from)?;
+        let shown = Shown::of(args)?;
+        Self::with(endpoint, shown.token.as_deref(), shown.ca.as_deref())
+    }
+
+    pub(crate) fn with(
+        endpoint: Endpoint,
+        token: Option<&str>,
+        ca: Option<&Path>,
+    ) -> Result<Self, Fault> {
         // Control asks workers for some commands, and waits for them up to ten seconds.
-        let options = RequestOptions::default().timeout(Duration::from_secs(30)).accept(V1_JSON);
-        Ok(Self { http: HttpClient::default(), endpoint, options })
+        let timeout = Duration::from_secs(30);
+        let mut options = RequestOptions::default().timeout(timeout).accept(V1_JSON);
+        if let Some(token) = token {
+            options = options.bearer(token);
+        }
+        Ok(Self { http: HttpClient::new(trust::connector(ca)?), endpoint, options })
     }
 
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Fault> {
@@ -195,6 +268,15 @@ pub(crate) fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_fits_the_token() {
+        let names: Vec<NamePattern> = ["ann", "ann-*"].map(|name| name.parse().unwrap()).into();
+        assert_eq!(fitting("u@h".into(), &[]), "u@h");
+        assert_eq!(fitting("ann-2".into(), &names), "ann-2");
+        assert_eq!(fitting("u@h".into(), &names), "ann");
+        assert!(fitting("u@h".into(), &names[1..]).starts_with("ann-"));
+    }
 
     #[test]
     fn a_serial_stays_one_part_of_a_path() {

@@ -16,4 +16,5 @@ mod logs;
 mod overview;
 mod queue;
 mod restart;
+mod security;
 mod settings;

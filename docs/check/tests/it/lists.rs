@@ -102,7 +102,7 @@ fn every_path_of_the_servers_is_in_the_document() {
     for text in rust_files(&root().join("icefarm-control/src/routes")) {
         routes.extend(routed(&text).into_iter().map(|path| ("control", path)));
         // What an operator does is told by the last word.
-        for line in text.lines().filter(|line| line.contains("=> Deed::")) {
+        for line in text.lines().filter(|line| line.contains("=> Act::")) {
             let words = between(line, "\"", "\"");
             routes.extend(words.iter().map(|word| ("control", format!("/v1/boards/*/{word}"))));
         }

@@ -49,6 +49,7 @@ async fn nothing_is_said_that_is_not_documented() {
     loses_boards(&control, bench).await;
     control.stop().await;
     misses_events(&wiretap).await;
+    asks_for_tokens(&wiretap).await;
 
     hold_against_the_schemas(&wiretap);
 }
@@ -363,6 +364,34 @@ async fn loses_boards(control: &Server, bench: Server) {
     events.close().await;
     let (_, forgotten) = control.ask("POST", "/v1/workers/bench-1/forget", Some(json!({}))).await;
     assert_eq!(forgotten["worker"], "bench-1");
+}
+
+/// What a farm of several people says of tokens, tickets and deeds.
+async fn asks_for_tokens(wiretap: &Wiretap) {
+    let control = control(wiretap, config()).await;
+    let ask = async |token: &str, method: &str, path: &str, body: Option<Json>| {
+        let headers =
+            format!("content-type: application/json\r\nauthorization: Bearer {token}\r\n");
+        let body = body.map(|body| body.to_string());
+        let (status, answer) = control.send(method, path, &headers, body.as_deref()).await;
+        assert_eq!(status, 200, "{path}: {answer}");
+        answer
+    };
+    let wanted = json!({"role": "operator", "label": "Olga"});
+    let (status, first) = control.ask("POST", "/v1/tokens", Some(wanted)).await;
+    assert_eq!(status, 200, "{first}");
+    let olga = first["token"].as_str().unwrap();
+    let wanted = json!({"role": "client", "names": ["ann", "ann-*"], "expires_in_s": 60});
+    let second = ask(olga, "POST", "/v1/tokens", Some(wanted)).await;
+    let ann = second["token"].as_str().unwrap();
+    assert_eq!(ask(ann, "GET", "/v1/whoami", None).await["role"], "client");
+    ask(ann, "POST", "/v1/tickets", Some(json!({"name": "ann-1"}))).await;
+    assert_eq!(ask(olga, "GET", "/v1/tokens", None).await.as_array().unwrap().len(), 2);
+    let revoke = format!("/v1/tokens/{}/revoke", second["detail"]["id"].as_str().unwrap());
+    ask(olga, "POST", &revoke, Some(json!({}))).await;
+    let audit = ask(olga, "GET", "/v1/audit", None).await;
+    assert_eq!(audit["entries"].as_array().unwrap().len(), 3, "{audit}");
+    control.stop().await;
 }
 
 /// A control server that keeps few events.

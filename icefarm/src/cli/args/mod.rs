@@ -1,10 +1,14 @@
 //! What the command line takes.
 
+mod access;
 mod boards;
 mod farm;
 mod shell;
 mod work;
 
+pub(crate) use access::{
+    AuditArgs, InitArgs, LoginArgs, LogoutArgs, TokenAction, TokenCommandArgs,
+};
 pub(crate) use boards::{EndArgs, ExtendArgs, LabelArgs, RebootArgs, ReserveArgs};
 pub(crate) use farm::{BoardArgs, DevicesArgs, EventsArgs, QueueAction, QueueArgs, StatusArgs};
 pub(crate) use shell::{CompletionsArgs, ManArgs};
@@ -12,6 +16,7 @@ pub(crate) use work::{EvaluateArgs, Place, SimulateArgs};
 
 use crate::control::ControlArgs;
 use crate::log::LogFormat;
+use crate::trust::{TokenArgs, TrustArgs};
 use crate::up::UpArgs;
 use crate::worker::WorkerArgs;
 use clap::builder::BoolishValueParser;
@@ -91,6 +96,16 @@ pub(crate) enum Command {
     Control(ControlArgs),
     /// Run a worker, which is plugged to boards.
     Worker(WorkerArgs),
+    /// Set up a farm for several people: database, tokens, configuration, certificates.
+    Init(InitArgs),
+    /// Make, list and revoke access tokens.
+    Token(TokenCommandArgs),
+    /// Keep an access token for the commands that talk to a farm.
+    Login(LoginArgs),
+    /// Forget the access token of a farm.
+    Logout(LogoutArgs),
+    /// Show who did what on the farm.
+    Audit(AuditArgs),
     /// Show the farm at a glance: boards by status, workers, reservations.
     Status(StatusArgs),
     /// List the boards of the farm.
@@ -136,6 +151,12 @@ pub(crate) struct ClientArgs {
     /// Who you are: reservations belong to this name. USER@HOST if absent.
     #[arg(id = "client_name", long = "name", env = "ICEFARM_NAME", value_name = "NAME")]
     pub(crate) name: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) token: TokenArgs,
+
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
 
     /// What log lines look like: `text` for people, or `json` for programs, one object a line.
     #[arg(long, env = "ICEFARM_LOG_FORMAT", value_name = "FORMAT", value_enum, default_value_t)]

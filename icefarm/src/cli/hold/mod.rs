@@ -120,11 +120,24 @@ fn command(args: &ReserveArgs, client: &Client, reservation: &Reservation) -> Co
         .env("ICEFARM_RESERVATION", reservation.id().as_str())
         .env("ICEFARM_CONTROL", &args.client.control)
         .env("ICEFARM_NAME", client.name().as_str())
+        .envs(found(args))
         // What this program was told about boards is not meant for those under it.
         .env_remove("ICEFARM_BOARDS")
         .env_remove("ICEFARM_SERIAL")
         .env_remove("ICEFARM_SIMULATED");
     command
+}
+
+/// Where the command finds what this program was given by flags or by a file.
+fn found(args: &ReserveArgs) -> Vec<(&'static str, std::path::PathBuf)> {
+    let given = [
+        ("ICEFARM_TOKEN_FILE", &args.client.token.token_file),
+        ("ICEFARM_CA", &args.client.trust.ca),
+    ];
+    // The command may change its folder.
+    let whole = |path: &std::path::PathBuf| std::path::absolute(path).unwrap_or(path.clone());
+    let path = |(key, path): (_, &Option<_>)| Some((key, whole(path.as_ref()?)));
+    given.into_iter().filter_map(path).collect()
 }
 
 fn pass_on(asked: Asked, command: &Child) {
