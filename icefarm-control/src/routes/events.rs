@@ -58,8 +58,14 @@ async fn events(context: &Context, query: &Query) -> Result<JournalPage, ApiErro
             return Err(wrong("wait_s", format_args!("more than {LONGEST_WAIT}")));
         }
         Some(wait) => {
-            // What is there when the time is over is the answer, too.
-            let _ = timeout(Duration::from_secs(wait), something(context, &wanted)).await;
+            // What is there when the time is over, or the server ends, is the answer, too.
+            let _ = timeout(Duration::from_secs(wait), async {
+                tokio::select! {
+                    () = something(context, &wanted) => {}
+                    () = context.ledger.chronicle().closed() => {}
+                }
+            })
+            .await;
         }
     }
     Ok(context.ledger.chronicle().page(&wanted))
