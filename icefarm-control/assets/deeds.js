@@ -49,7 +49,7 @@ export const DEEDS = {
   forget: {
     name: "Forget",
     of: "workers",
-    fits: (worker) => ["unreachable", "lost"].includes(worker.contact),
+    fits: (worker) => ["unreachable", "lost", "left"].includes(worker.contact),
     ask: ({ name, boards }) => ({
       title: `Forget the worker ${name}?`,
       text:

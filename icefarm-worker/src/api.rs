@@ -41,6 +41,7 @@ pub(crate) fn routes(api: Arc<Api>) -> BoxedFilter<(Response,)> {
                 worker: api.worker.clone(),
                 incarnation: api.incarnation.clone(),
                 boards: api.ledger.inventory(),
+                stops_in_ms: api.ledger.stops_in_ms(),
             })
         });
     let reserve = call(&api, "reserve", |api, body: ReserveBoard| async move {

@@ -2,7 +2,7 @@
 
 use crate::WorkerConfig;
 use crate::actor::{Actor, BoardHandle, Shared};
-use crate::lease::{EventSink, PluginThreads};
+use crate::lease::{Abandoned, EventSink, PluginThreads};
 use crate::ledger::Ledger;
 use icefarm_core::wire::{BoardReport, EndBoard, ErrorDetail, ExtendBoard, ReserveBoard};
 use icefarm_core::{
@@ -72,6 +72,7 @@ impl Supervisor {
             events,
             ledger: ledger.clone(),
             threads: states_on.map_or(PluginThreads::Own, PluginThreads::On),
+            abandoned: Abandoned::default(),
         });
         let serial = board.serial().clone();
         let (actor, board) =
@@ -140,6 +141,6 @@ impl Supervisor {
         contents: Object,
     ) -> impl Future<Output = Result<Value, ErrorDetail>> + Send + use<> {
         let bytes = icefarm_net::heft(&contents);
-        self.board.command(client, event, contents.into(), bytes)
+        self.board.command(client, None, event, contents.into(), bytes)
     }
 }

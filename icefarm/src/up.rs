@@ -104,6 +104,7 @@ fn run(args: &UpArgs) -> Result<(), Fault> {
             sim_serial: Vec::new(),
             sim_speed: args.sim_speed,
             sim_faults: args.sim_faults.clone(),
+            drain: 0,
             server: args.server.clone(),
         })?;
 

@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -20,6 +21,7 @@ Examples:
   icefarm worker --control http://127.0.0.1:8080 --name bench-2 --listen 127.0.0.1:8082 --sim 2
   icefarm worker --sim-serial \"example pico2ice serial\"  a virtual board of that serial
   icefarm worker --sim 4 --sim-faults faults.toml        boards that fail as the file says
+  icefarm worker --sim 4 --drain 600                     stops, but lets reservations end first
 
 A file of faults is TOML, for example:
   seed = 7                # what chance is made of
@@ -92,6 +94,12 @@ pub(crate) struct WorkerArgs {
     #[arg(long, env = "ICEFARM_SIM_FAULTS", value_name = "FILE")]
     pub(crate) sim_faults: Option<PathBuf>,
 
+    /// How long, after SIGTERM or Ctrl-C, this worker waits for the reservations of its boards to
+    /// end before it ends them, in seconds. Nothing new is placed on it meanwhile, and a second
+    /// signal stops it at once.
+    #[arg(long, env = "ICEFARM_DRAIN", value_name = "SECONDS", default_value_t = 60)]
+    pub(crate) drain: u32,
+
     #[command(flatten)]
     pub(crate) server: ServerArgs,
 }
@@ -144,9 +152,9 @@ fn run(args: WorkerArgs) -> Result<(), Fault> {
             .local_addr()
             .map_err(|source| ServeError::Listen { address: args.listen, source })?;
         let worker = build(&args)?;
-        let signalled = serve::signalled()?;
+        let (first, second) = serve::signalled_twice()?;
         serve::announce(address);
-        worker.run(listener, signalled).await?;
+        worker.run_draining(listener, first, second).await?;
         Ok(())
     })
 }
@@ -164,6 +172,7 @@ pub(crate) fn build(args: &WorkerArgs) -> Result<Worker, Fault> {
     }
     let mut config = WorkerConfig::default();
     config.allowed_hosts.clone_from(&args.server.allow_host);
+    config.drain = Duration::from_secs(args.drain.into());
     let mut worker = Worker::builder()
         .name(name)
         .control(args.control.as_str())

@@ -37,6 +37,8 @@ const BODIES: &[(&str, &str, &str, &str)] = &[
     ("control", "/v1/boards/SERIAL/end", "details#act", "details#action"),
     ("control", "/v1/boards/SERIAL/reboot", "details#act", "details#action"),
     ("control", "/v1/boards/SERIAL/delete", "details#act", "details#action"),
+    ("control", "/v1/boards/SERIAL/drain", "details#drain", "details#drained"),
+    ("control", "/v1/workers/NAME/drain", "details#drain", "details#drained"),
     ("control", "/v1/workers/NAME/forget", "control#nothing", "details#forgotten"),
     ("control", "/worker/register", "worker#registration", "worker#registered"),
     ("control", "/worker/boards", "worker#report", "worker#reported"),

@@ -50,13 +50,16 @@ impl Fleet {
         loop {
             let present = farm.borrow_and_update().clone();
             attended.retain(|name, (_, task)| {
-                let stays = present.workers.contains_key(name);
+                // One that has left says nothing more; when it is started again it registers.
+                let known = present.workers.get(name);
+                let stays = known.is_some_and(|worker| worker.contact != Contact::Left);
                 if !stays {
                     task.abort();
                 }
                 stays
             });
-            for worker in present.workers.values() {
+            let there = |worker: &&Arc<Worker>| worker.contact != Contact::Left;
+            for worker in present.workers.values().filter(there) {
                 let address = Address::of(worker);
                 if attended.get(&worker.name).is_some_and(|(known, _)| *known == address) {
                     continue;
@@ -91,8 +94,12 @@ impl Fleet {
                     let message = format!("no worker has a board `{serial}`");
                     return Err(ErrorDetail::new(ErrorCode::UnknownSerial, message));
                 };
-                if worker.contact == Contact::Lost {
-                    let message = format!("the worker `{}` of `{serial}` is lost", worker.name);
+                if worker.contact.is_gone() {
+                    let message = format!(
+                        "the worker `{}` of `{serial}` is not there: it is {}",
+                        worker.name,
+                        worker.contact.as_str()
+                    );
                     return Err(ErrorDetail::new(ErrorCode::WorkerUnreachable, message));
                 }
                 let body = OneBoard { serial: serial.clone() };

@@ -13,6 +13,7 @@
 
 mod change;
 mod draft;
+mod drain;
 mod farm;
 mod leases;
 mod refusal;
@@ -21,6 +22,8 @@ mod workers;
 
 #[cfg(test)]
 mod distrust;
+#[cfg(test)]
+mod drain_tests;
 #[cfg(test)]
 pub(crate) mod lab;
 #[cfg(test)]
@@ -36,7 +39,9 @@ mod wake_tests;
 
 pub use change::{Change, EndReason};
 pub(crate) use farm::millis;
-pub use farm::{Answered, Board, Contact, Farm, Given, Lease, Obstacle, Secret, Worker};
+pub use farm::{
+    Answered, Board, Contact, Drain, Drained, Farm, Given, Lease, Obstacle, Secret, Worker,
+};
 pub use refusal::Refusal;
 
 use draft::Draft;
@@ -116,6 +121,36 @@ pub enum Command {
         worker: WorkerName,
         /// Which start of it was asked.
         incarnation: Incarnation,
+    },
+    /// A worker says that it is stopping. No start of a worker takes that back.
+    Stops {
+        /// The worker.
+        worker: WorkerName,
+        /// Which start of it speaks.
+        incarnation: Incarnation,
+        /// How long it still waits for its leases to end.
+        within: Duration,
+    },
+    /// A worker has stopped in good order.
+    Leave {
+        /// The worker.
+        worker: WorkerName,
+        /// Which start of it speaks.
+        incarnation: Incarnation,
+    },
+    /// An operator takes a worker out of service, or back into it.
+    DrainWorker {
+        /// The worker.
+        worker: WorkerName,
+        /// Whether it is to be out of service.
+        on: bool,
+    },
+    /// An operator takes a board out of service, or back into it.
+    DrainBoard {
+        /// The board.
+        serial: Serial,
+        /// Whether it is to be out of service.
+        on: bool,
     },
     /// A client wants boards.
     Reserve {
@@ -255,6 +290,12 @@ pub fn decide(farm: &Farm, command: Command, now: Timestamp) -> Result<Decision,
         Command::Unreachable { worker, incarnation } => {
             workers::unreachable(&mut draft, &worker, &incarnation)
         }
+        Command::Stops { worker, incarnation, within } => {
+            drain::stops(&mut draft, &worker, &incarnation, within)
+        }
+        Command::Leave { worker, incarnation } => drain::leave(&mut draft, &worker, &incarnation),
+        Command::DrainWorker { worker, on } => drain::worker(&mut draft, &worker, on),
+        Command::DrainBoard { serial, on } => drain::board(&mut draft, &serial, on),
         Command::Reserve { request, reservation } => {
             reserve::reserve(&mut draft, *request, reservation)
         }

@@ -2,7 +2,7 @@
 
 use super::draft::Draft;
 use super::refusal::some_time;
-use super::{Answer, Answered, Board, Change, Contact, Farm, Lease, Refusal};
+use super::{Answer, Answered, Board, Change, Farm, Lease, Refusal};
 use icefarm_core::wire::{ReserveRequest, Selection};
 use icefarm_core::{
     ClientName, InstanceId, Kind, LeaseId, Object, RequestId, ReservationId, Serial, Timestamp,
@@ -58,7 +58,7 @@ fn time_to_live(farm: &Farm, ttl_s: Option<u32>) -> Result<Duration, Refusal> {
 
 /// The workers that offer the kind with these arguments.
 fn offering(farm: &Farm, kind: &Kind, args: &Object) -> Result<BTreeSet<WorkerName>, Refusal> {
-    let living = || farm.workers.values().filter(|worker| worker.contact != Contact::Lost);
+    let living = || farm.workers.values().filter(|worker| !worker.contact.is_gone());
     let mut workers = BTreeSet::new();
     let mut wrong = None;
     for worker in living() {

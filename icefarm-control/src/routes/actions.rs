@@ -1,5 +1,5 @@
-//! What an operator does to one board or worker: `POST /v1/boards/SERIAL/end`, `/reboot` and
-//! `/delete`, `POST /v1/workers/NAME/forget`.
+//! What an operator does to one board or worker: `POST /v1/boards/SERIAL/end`, `/reboot`,
+//! `/delete` and `/drain`, `POST /v1/workers/NAME/forget` and `/drain`.
 //!
 //! Each wants a body of JSON, which may be `{}`, so that no page of another origin can send it
 //! without being asked. `{"lease": 7}` means the board only while that lease is on it.
@@ -7,7 +7,7 @@
 use super::permit::{Deed, permit};
 use super::{Context, boards, details, needed};
 use crate::machine::{Answer, Command, Lease};
-use icefarm_core::wire::{BoardActionAnswer, ErrorCode, ErrorDetail};
+use icefarm_core::wire::{BoardActionAnswer, DrainAnswer, ErrorCode, ErrorDetail};
 use icefarm_core::{Args, LeaseId, Serial, WorkerName};
 use icefarm_net::{ApiError, answer};
 use percent_encoding::percent_decode_str;
@@ -28,6 +28,9 @@ pub(super) fn routes(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
         .and(with(context))
         .and(body())
         .then(|serial: String, deed: String, context: Arc<Context>, args| async move {
+            if deed == "drain" {
+                return answer(drain_board(&context, &serial, args).await);
+            }
             answer(act(&context, &serial, &deed, args).await)
         });
     let worker = warp::path!("v1" / "workers" / String / "forget")
@@ -37,7 +40,20 @@ pub(super) fn routes(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
         .then(|name: String, context: Arc<Context>, args| async move {
             answer(forget(&context, &name, args).await)
         });
-    board.or(worker).unify().boxed()
+    board.or(worker).unify().or(drains(context)).unify().boxed()
+}
+
+fn drains(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
+    let body = icefarm_net::args(context.body.clone());
+    let context = context.clone();
+    warp::path!("v1" / "workers" / String / "drain")
+        .and(warp::post())
+        .map(move |name: String| (context.clone(), name))
+        .and(body)
+        .then(|(context, name): (Arc<Context>, String), args| async move {
+            answer(drain_worker(&context, &name, args).await)
+        })
+        .boxed()
 }
 
 async fn act(
@@ -101,9 +117,47 @@ fn moved_on(serial: &Serial, lease: Option<&Arc<Lease>>) -> ApiError {
 async fn forget(context: &Context, name: &str, args: Option<Args>) -> Result<Value, ApiError> {
     permit(context, Deed::Forget)?;
     needed(args)?;
-    let bad = |reason: String| ApiError::new(ErrorCode::BadRequest, format!("the path: {reason}"));
-    let name = percent_decode_str(name).decode_utf8().map_err(|error| bad(error.to_string()))?;
-    let worker = WorkerName::new(&*name).map_err(|error| bad(error.to_string()))?;
+    let worker = worker(name)?;
     context.submit(Command::ForgetWorker { worker: worker.clone() }).await?;
     Ok(json!({ "worker": worker }))
+}
+
+fn worker(name: &str) -> Result<WorkerName, ApiError> {
+    let bad = |reason: String| ApiError::new(ErrorCode::BadRequest, format!("the path: {reason}"));
+    let name = percent_decode_str(name).decode_utf8().map_err(|error| bad(error.to_string()))?;
+    WorkerName::new(&*name).map_err(|error| bad(error.to_string()))
+}
+
+/// Out of service unless `on` is false.
+fn on(args: Option<Args>) -> Result<bool, ApiError> {
+    Ok(needed(args)?.take::<Option<bool>>("on")?.unwrap_or(true))
+}
+
+async fn drain_worker(
+    context: &Context,
+    name: &str,
+    args: Option<Args>,
+) -> Result<DrainAnswer, ApiError> {
+    permit(context, Deed::Drain)?;
+    let (worker, on) = (worker(name)?, on(args)?);
+    let held = context.submit(Command::DrainWorker { worker: worker.clone(), on }).await?;
+    Ok(DrainAnswer { serial: None, worker: Some(worker), draining: on, held: serials(held) })
+}
+
+async fn drain_board(
+    context: &Context,
+    serial: &str,
+    args: Option<Args>,
+) -> Result<DrainAnswer, ApiError> {
+    permit(context, Deed::Drain)?;
+    let (serial, on) = (details::serial(serial)?, on(args)?);
+    let held = context.submit(Command::DrainBoard { serial: serial.clone(), on }).await?;
+    Ok(DrainAnswer { serial: Some(serial), worker: None, draining: on, held: serials(held) })
+}
+
+fn serials(answer: Answer) -> Vec<Serial> {
+    match answer {
+        Answer::Serials(serials) => serials,
+        _ => Vec::new(),
+    }
 }

@@ -14,6 +14,8 @@ pub(super) enum Deed {
     Delete,
     /// Take a worker out of the books.
     Forget,
+    /// Take a board or a worker out of service, or back into it.
+    Drain,
     /// See who holds what, live.
     Watch,
 }

@@ -9,8 +9,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The steps from an empty database to the present schema. Steps are only added.
-const MIGRATIONS: &[&str] =
-    &[include_str!("../../migrations/0001.sql"), include_str!("../../migrations/0002.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/0001.sql"),
+    include_str!("../../migrations/0002.sql"),
+    include_str!("../../migrations/0003.sql"),
+];
 /// Marks a database as ours: "iceF".
 const APPLICATION_ID: i64 = 0x6963_6546;
 /// How long another program may take to let go of the file, as when control is restarted.
@@ -148,6 +151,7 @@ impl Store for SqliteStore {
             boards: rows::boards(&transaction)?,
             leases: rows::leases(&transaction)?,
             given: rows::given(&transaction)?,
+            drained: rows::drained(&transaction)?,
             requests: rows::requests(&transaction)?,
             ..Farm::empty(rules, started)
         };

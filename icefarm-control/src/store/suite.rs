@@ -114,6 +114,13 @@ fn live(store: &mut impl Store) -> Lab {
     go(&mut lab, renew());
     go(&mut lab, beat("w", vec![serving("A", 4, 2), free("B", 0, 1), free("C", 0, 1)]));
     go(&mut lab, Command::Tick);
+    for on in [true, false, true] {
+        go(&mut lab, Command::DrainWorker { worker: "w".parse().unwrap(), on });
+        go(&mut lab, Command::DrainBoard { serial: serial("C"), on });
+    }
+    go(&mut lab, register("left", vec![free("E", 0, 1)]));
+    let (worker, incarnation) = ("left".parse().unwrap(), "i1".into());
+    go(&mut lab, Command::Leave { worker, incarnation });
     lab
 }
 

@@ -2,10 +2,14 @@
 
 use super::Actor;
 use super::handle::Request;
-use crate::lease::{QueueLimits, Taken, Urgent};
+use crate::lease::{Drained, QueueLimits, Taken, Urgent};
 use icefarm_core::BuildError;
 use icefarm_core::wire::{ErrorCode, ErrorDetail, Event, ReserveBoard, ServerFrame, events};
 use tokio::time::Instant;
+
+/// Why leases end on a worker that has waited for them as long as it was to.
+const DRAINED: &str =
+    "the board's worker was stopped, and did not wait any longer for the lease to end";
 
 impl Actor {
     /// Attends to the next request.
@@ -57,6 +61,12 @@ impl Actor {
                 self.again = true;
                 let _ = answer.send(Ok(()));
             }
+            Request::Drain => {
+                self.draining = true;
+                if let Some(drained) = self.tenancy.drain(DRAINED) {
+                    self.tell_drained(drained);
+                }
+            }
             Request::Close => self.closing = true,
         }
         self.tell_tenancy();
@@ -69,7 +79,7 @@ impl Actor {
             if let Some(reason) = &self.unfit {
                 return Err(ErrorDetail::new(ErrorCode::NotAvailable, reason.clone()));
             }
-            if self.closing {
+            if self.closing || self.draining {
                 let message = "the worker is shutting down";
                 return Err(ErrorDetail::new(ErrorCode::Unavailable, message));
             }
@@ -131,6 +141,21 @@ impl Actor {
         let frame = ServerFrame::new(self.serial.as_str(), vec![event]);
         self.shared.events.publish(&failed.client, frame);
         self.tell_tenancy();
+    }
+
+    /// The holder is told here as well, for the case that control cannot be reached.
+    pub(super) fn tell_drained(&self, drained: Drained) {
+        let Drained { lease, client, reason, answer } = drained;
+        tracing::warn!(serial = %self.serial, %lease, %client, "lease ended: {reason}");
+        if let Some(answer) = answer {
+            let _ = answer.send(Err(ErrorDetail::new(ErrorCode::NotAvailable, reason.as_str())));
+        }
+        let event = Event::new(events::RESERVATION_END)
+            .with("reason", "drained")
+            .with("message", reason)
+            .with("lease", lease.0);
+        let frame = ServerFrame::new(self.serial.as_str(), vec![event]);
+        self.shared.events.publish(&client, frame);
     }
 
     pub(super) fn tell_tenancy(&self) {

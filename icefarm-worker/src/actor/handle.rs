@@ -2,7 +2,7 @@
 
 use crate::lease::Command;
 use icefarm_core::wire::{EndBoard, ErrorCode, ErrorDetail, ExtendBoard, ReserveBoard};
-use icefarm_core::{ClientName, Object, Serial, Value};
+use icefarm_core::{ClientName, LeaseId, Object, Serial, Value};
 use std::future::Future;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
@@ -18,6 +18,8 @@ pub(crate) enum Request {
     Reboot(Answer<()>),
     Delete(Answer<()>),
     Command(ClientName, Command),
+    /// The worker is stopping: the lease is ended.
+    Drain,
     Close,
 }
 
@@ -57,6 +59,12 @@ impl BoardHandle {
         self.ask(Request::Delete).await
     }
 
+    /// Ends the lease, and takes no other one.
+    pub(crate) async fn drain(&self) {
+        // A supervisor that is gone serves nobody.
+        let _ = self.mailbox.send(Request::Drain).await;
+    }
+
     /// Ends the supervisor, and with it the lease that it serves.
     pub(crate) async fn close(&self) {
         // A supervisor that is gone is closed.
@@ -64,16 +72,18 @@ impl BoardHandle {
     }
 
     /// Puts a command into the board's queue before it returns: commands are done in the order of
-    /// these calls, however their answers are awaited. `bytes` is what the contents take in memory.
+    /// these calls, however their answers are awaited. `lease` is the one that the client means, if
+    /// it says so; `bytes` is what the contents take in memory.
     pub(crate) fn command(
         &self,
         client: &ClientName,
+        lease: Option<LeaseId>,
         event: String,
         contents: Arc<Object>,
         bytes: usize,
     ) -> impl Future<Output = Result<Value, ErrorDetail>> + Send + use<> {
         let (answer, answered) = oneshot::channel();
-        let command = Command { event, contents, bytes, answer };
+        let command = Command { lease, event, contents, bytes, answer };
         let command = Request::Command(client.clone(), command);
         let sent = self.mailbox.try_send(command).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => ErrorDetail::new(

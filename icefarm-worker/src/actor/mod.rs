@@ -10,7 +10,7 @@ pub(crate) use handle::{BoardHandle, Request};
 
 use crate::WorkerConfig;
 use crate::board::{ResidueLedger, Restored, restore};
-use crate::lease::{EventSink, Fence, PluginThreads, Tenancy, Urgent};
+use crate::lease::{Abandoned, EventSink, Fence, PluginThreads, Tenancy, Urgent};
 use crate::ledger::Ledger;
 use icefarm_core::board::Presence;
 use icefarm_core::wire::{BoardReport, BoardStatus};
@@ -28,6 +28,8 @@ pub(crate) struct Shared {
     pub(crate) events: Arc<dyn EventSink>,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) threads: PluginThreads,
+    /// States that were left to themselves because they keep their threads.
+    pub(crate) abandoned: Abandoned,
 }
 
 /// The supervisor.
@@ -51,7 +53,9 @@ pub(crate) struct Actor {
     ready: bool,
     /// Somebody wants the board to begin its life anew.
     again: bool,
-    /// The worker is stopping.
+    /// The worker is stopping, and takes no more leases.
+    draining: bool,
+    /// The worker ends.
     closing: bool,
 }
 
@@ -92,6 +96,7 @@ impl Actor {
             unfit: None,
             ready: false,
             again: false,
+            draining: false,
             closing: false,
         };
         Some((actor, handle))

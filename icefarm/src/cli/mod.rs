@@ -3,6 +3,7 @@
 mod args;
 mod boards;
 mod circuits;
+mod drain;
 mod evaluate;
 mod events;
 mod hold;
@@ -49,6 +50,8 @@ pub fn main() -> ExitCode {
         Command::Devices(args) => overview::devices(args),
         Command::Board(args) => overview::board(args),
         Command::Events(args) => events::main(args),
+        Command::Drain(args) => drain::drain(args),
+        Command::Undrain(args) => drain::undrain(args),
         Command::Reserve(args) => boards::reserve(args),
         Command::Extend(args) => boards::extend(args),
         Command::End(args) => boards::end(args),

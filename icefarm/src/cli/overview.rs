@@ -89,7 +89,7 @@ fn glance(control: &str, status: &FarmStatus, workers: &[WorkerDetail], leases: 
             let kinds: Vec<_> = worker.kinds.iter().map(|info| info.kind.to_string()).collect();
             table.row([
                 worker.name.to_string(),
-                worker.contact.as_str().to_owned(),
+                contact(worker),
                 ago(worker.last_contact, status.now),
                 worker.boards.to_string(),
                 kinds.join(", "),
@@ -102,6 +102,16 @@ fn glance(control: &str, status: &FarmStatus, workers: &[WorkerDetail], leases: 
     if !leases.is_empty() {
         print::line("");
         print::table(&reservations(leases));
+    }
+}
+
+/// How a worker is, and whether it goes out of service.
+fn contact(worker: &WorkerDetail) -> String {
+    let contact = worker.contact.as_str();
+    match (worker.draining, worker.stops) {
+        (_, Some(_)) => format!("{contact}, stopping"),
+        (true, None) => format!("{contact}, draining"),
+        (false, None) => contact.to_owned(),
     }
 }
 
@@ -184,6 +194,9 @@ fn described(full: &BoardInFull, now: Timestamp) -> Vec<(&'static str, String)> 
     ];
     if let Some(reason) = board.reason.as_ref().filter(|reason| !full.why.contains(*reason)) {
         lines.push(("reason", reason.clone()));
+    }
+    if board.draining && board.lease.is_some() {
+        lines.push(("draining", "nobody gets it after its holder".to_owned()));
     }
     match &board.lease {
         Some(lease) => {

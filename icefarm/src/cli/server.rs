@@ -27,6 +27,11 @@ pub(crate) enum Fault {
     Name(#[from] icefarm_core::NameError),
     #[error(transparent)]
     Serve(#[from] serve::ServeError),
+    #[error(
+        "there is neither a worker nor a board `{name}`; `icefarm status` lists the workers, and \
+         `icefarm devices` the boards"
+    )]
+    Nothing { name: String },
     #[error("board `{serial}` is not reserved by `{name}`; `icefarm devices` shows who holds it")]
     NotHeld { serial: String, name: String },
     #[error(

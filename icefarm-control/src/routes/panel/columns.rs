@@ -183,6 +183,7 @@ pub(super) fn contact_name(contact: WorkerContact) -> (&'static str, &'static st
         WorkerContact::Awaited => ("preparing", "Awaited"),
         WorkerContact::Unreachable => ("broken", "Unreachable"),
         WorkerContact::Lost => ("broken", "Lost"),
+        WorkerContact::Left => ("offline", "Stopped"),
         other => ("draining", other.as_str()),
     }
 }

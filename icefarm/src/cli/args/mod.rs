@@ -6,7 +6,7 @@ mod shell;
 mod work;
 
 pub(crate) use boards::{EndArgs, ExtendArgs, RebootArgs, ReserveArgs};
-pub(crate) use farm::{BoardArgs, DevicesArgs, EventsArgs, StatusArgs};
+pub(crate) use farm::{BoardArgs, DevicesArgs, DrainArgs, EventsArgs, StatusArgs, UndrainArgs};
 pub(crate) use shell::{CompletionsArgs, ManArgs};
 pub(crate) use work::{EvaluateArgs, Place, SimulateArgs};
 
@@ -94,6 +94,10 @@ pub(crate) enum Command {
     Board(BoardArgs),
     /// Show what happened on the farm.
     Events(EventsArgs),
+    /// Take workers or boards out of service: nothing new is placed on them.
+    Drain(DrainArgs),
+    /// Take workers or boards back into service.
+    Undrain(UndrainArgs),
     /// Reserve boards: until `icefarm end`, or for as long as a command runs.
     Reserve(ReserveArgs),
     /// Let reservations last their time again from now on.
