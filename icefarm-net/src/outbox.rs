@@ -120,6 +120,9 @@ pub struct Outbox {
     limits: OutboxLimits,
     /// Where the stream stood when it came to be here.
     start: u64,
+    /// Frames up to this number did not come here. Others needed them no longer; whether a
+    /// subscriber from before a restart does is not known.
+    before: u64,
     /// The highest number that was pushed here.
     pushed: u64,
     frames: VecDeque<Queued>,
@@ -155,6 +158,7 @@ impl Outbox {
             epoch: start.epoch,
             limits,
             start: start.seq,
+            before: start.seq,
             pushed: 0,
             frames: VecDeque::new(),
             bytes: 0,
@@ -181,6 +185,9 @@ impl Outbox {
         outbox.gone.dropped = dropped;
         for (seq, frame) in frames {
             outbox.push_numbered(now, seq, frame);
+        }
+        if let Some(first) = outbox.frames.front() {
+            outbox.before = first.seq - 1;
         }
         outbox
     }
@@ -293,9 +300,11 @@ impl Outbox {
         };
         // Others needed these no longer. What was given up, `next` tells.
         let mut dropped = None;
-        if known.is_none() && cursor < self.gone.done {
-            dropped = Some((cursor + 1, self.gone.through()));
-            cursor = self.gone.through();
+        let missing = self.before.max(self.gone.done);
+        if known.is_none() && resumed.is_some() && cursor < missing {
+            let through = missing.max(self.gone.dropped);
+            dropped = Some((cursor + 1, through));
+            cursor = through;
         }
         self.subscribers.insert(key.clone(), Subscriber { acked: cursor, away: None });
         self.trim(now);

@@ -231,6 +231,26 @@ fn after_a_restart_frames_wait_for_everybody_who_may_come() {
     assert!(outbox.is_empty());
 }
 
+#[test]
+fn who_comes_back_after_a_restart_is_told_of_what_others_had_done_with() {
+    for (kept, first_gone, last_gone) in [(vec![], 2, 5), (vec![4, 5], 2, 3)] {
+        let frames = kept.iter().map(|seq| (*seq, frame(1)));
+        let mut outbox = Outbox::restored(START, at(5), 0, frames, limits(1 << 20));
+        let late = outbox.attach(START, &named("late"), Some(&at(1)));
+        let dropped = Some((first_gone, last_gone));
+        assert_eq!(late, Attachment { cursor: last_gone, resync: false, dropped });
+        assert_eq!(seqs(&outbox, late.cursor), kept);
+        let whole = outbox.attach(START, &named("whole"), Some(&at(last_gone)));
+        assert_eq!((whole.cursor, whole.dropped), (last_gone, None));
+        let new = outbox.attach(START, &named("new"), None);
+        assert_eq!((new.dropped, seqs(&outbox, new.cursor)), (None, kept));
+    }
+    // Nothing was kept, and so nothing was restored.
+    let mut outbox = Outbox::new(at(5), limits(1 << 20));
+    let late = outbox.attach(START, &named("late"), Some(&at(3)));
+    assert_eq!(late.dropped, Some((4, 5)));
+}
+
 /// What a client knows of the stream.
 #[derive(Debug, Default)]
 struct Client {
