@@ -9,6 +9,7 @@ mod crash;
 mod mutants;
 mod outside;
 mod random;
+mod sim;
 mod suite;
 mod verilator;
 
@@ -33,6 +34,7 @@ const COMMANDS: &[Command] = &[
     ("mutants", "simulate mutants of a circuit and compare some with Verilator", mutants::run),
     ("random", "build random circuits and compare them with Verilog simulation", random::run),
     ("crash", "kill servers and clients of a real farm, and count what is lost", crash::run),
+    ("sim", "simulate whole farms in which much goes wrong; --seeds N", sim::run),
     ("package", "pack what is published, and build and run a project of it", outside::package),
     ("guide", "follow states/README.md; with --clone as a newcomer does", outside::follow),
 ];

@@ -102,6 +102,7 @@ fn beyond_rust() -> Vec<Stage> {
     // These compile in the profile of the tests, of which much can be used again.
     let outside = |task| cargo(&["xtask", task]);
     vec![
+        Stage { name: "simulated farms", command: cargo(&["xtask", "sim", "--seeds", "200"]) },
         Stage { name: "a project made of the packages", command: outside("package") },
         Stage { name: "the guide for authors of states", command: outside("guide") },
         Stage {

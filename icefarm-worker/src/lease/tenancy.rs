@@ -10,6 +10,10 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+/// Whether leases that are over, and those who hold none, are kept out. `cargo xtask sim
+/// --without-fencing` builds a worker without it, to show that the simulation notices.
+const FENCING: bool = !cfg!(icefarm_without_fencing);
+
 /// What a state is told apart from commands, before any command that waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Urgent {
@@ -121,7 +125,7 @@ impl Tenancy {
             tenant.renew(terms.lease_rev, terms.expires_in_ms, now);
             return Ok(Taken::Already);
         }
-        if terms.lease <= self.token {
+        if FENCING && terms.lease <= self.token {
             return Err(self.stale(terms.lease));
         }
         self.supersede(terms.lease);
@@ -245,7 +249,7 @@ pub(crate) fn check_holder(
     client: &ClientName,
 ) -> Result<(), ErrorDetail> {
     let (code, message) = match holder {
-        Some(holder) if holder == client => return Ok(()),
+        Some(holder) if holder == client || !FENCING => return Ok(()),
         Some(_) => (ErrorCode::NotHolder, format!("the board is not leased to `{client}`")),
         None => {
             let message = "nobody holds a lease on this board; reserve it at control";
