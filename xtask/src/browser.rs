@@ -3,11 +3,12 @@
 //! The package `browser` does both. It is run by cargo, so that the other tasks do not build it.
 
 use crate::Result;
-use crate::suite::{Needed, are_there, cargo};
+use crate::needed::{Needed, are_there};
+use crate::suite::cargo;
 
 const NEEDED: &[Needed] = &[
-    Needed { program: "chromium", package: "chromium" },
-    Needed { program: "chromedriver", package: "chromium-driver" },
+    Needed::Program { name: "chromium", package: "chromium" },
+    Needed::Program { name: "chromedriver", package: "chromium-driver" },
 ];
 
 /// Runs the tests; arguments are filters on their names.

@@ -8,6 +8,7 @@ mod circuits;
 mod crash;
 mod fuzz;
 mod mutants;
+mod needed;
 mod outside;
 mod random;
 mod suite;

@@ -1,6 +1,7 @@
 //! `cargo xtask test`: everything that must hold before a change is taken.
 
 use crate::Result;
+use crate::needed::{Needed, are_there};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -10,22 +11,16 @@ struct Stage {
     command: Command,
 }
 
-/// A program that only `--all` needs, and the Debian package that has it.
-pub(crate) struct Needed {
-    pub(crate) program: &'static str,
-    pub(crate) package: &'static str,
-}
-
 const NEEDED: &[Needed] = &[
-    Needed { program: "verilator", package: "verilator" },
-    Needed { program: "icebox_vlog", package: "fpga-icestorm" },
-    Needed { program: "yosys", package: "yosys" },
-    Needed { program: "nextpnr-ice40", package: "nextpnr-ice40" },
-    Needed { program: "iverilog", package: "iverilog" },
-    Needed { program: "curl", package: "curl" },
-    Needed { program: "wsdump", package: "python3-websocket" },
-    Needed { program: "chromium", package: "chromium" },
-    Needed { program: "chromedriver", package: "chromium-driver" },
+    Needed::Program { name: "verilator", package: "verilator" },
+    Needed::Program { name: "icebox_vlog", package: "fpga-icestorm" },
+    Needed::Program { name: "yosys", package: "yosys" },
+    Needed::Program { name: "nextpnr-ice40", package: "nextpnr-ice40" },
+    Needed::Program { name: "iverilog", package: "iverilog" },
+    Needed::Program { name: "curl", package: "curl" },
+    Needed::Python { module: "websocket", package: "websocket-client" },
+    Needed::Program { name: "chromium", package: "chromium" },
+    Needed::Program { name: "chromedriver", package: "chromium-driver" },
 ];
 
 /// Runs the suite; stops at the first stage that fails.
@@ -131,22 +126,6 @@ pub(crate) fn cargo(args: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(args);
     command
-}
-
-/// Says which Debian packages are missing.
-pub(crate) fn are_there(needed: &[Needed]) -> Result {
-    let missing: Vec<&str> =
-        needed.iter().filter(|needed| !on_path(needed.program)).map(|n| n.package).collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let missing = missing.join(" ");
-    Err(format!("this needs more than Rust. On Debian:\n    apt-get install {missing}").into())
-}
-
-fn on_path(program: &str) -> bool {
-    std::env::var_os("PATH")
-        .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(program).is_file()))
 }
 
 fn report(times: &[(&str, Duration)]) {
