@@ -25,7 +25,9 @@ mod workers;
 
 #[cfg(test)]
 mod distrust;
-#[cfg(test)]
+#[cfg(any(test, feature = "store-suite"))]
+#[cfg_attr(not(test), allow(dead_code, reason = "the suite of stores needs part of it"))]
+#[allow(clippy::unwrap_used, reason = "a test may stop where it fails")]
 pub(crate) mod lab;
 #[cfg(test)]
 mod operator_tests;

@@ -10,7 +10,10 @@ mod waiting;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
-mod suite;
+mod sqlite_tests;
+#[cfg(any(test, feature = "store-suite"))]
+#[allow(clippy::unwrap_used, reason = "a test may stop where it fails")]
+pub mod suite;
 
 pub use access::{KeptToken, TokenChange};
 pub use error::StoreError;
