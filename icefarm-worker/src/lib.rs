@@ -67,5 +67,7 @@ mod worker;
 
 pub use config::{BoardConfig, LeaseConfig, LinkConfig, WorkerConfig};
 pub use lease::EventSink;
+#[cfg(icefarm_simulation)]
+pub use lease::omit_check;
 pub use supervisor::{Supervision, Supervisor};
 pub use worker::{Worker, WorkerBuilder, WorkerError};

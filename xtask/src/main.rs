@@ -11,6 +11,7 @@ mod mutants;
 mod needed;
 mod outside;
 mod random;
+mod sim;
 mod suite;
 mod verilator;
 
@@ -36,6 +37,7 @@ const COMMANDS: &[Command] = &[
     ("random", "build random circuits and compare them with Verilog simulation", random::run),
     ("crash", "kill servers and clients of a real farm, and count what is lost", crash::run),
     ("fuzz", "damage what parsers take, for minutes; failing inputs are kept", fuzz::run),
+    ("sim", "simulate whole farms in which much goes wrong; --seeds N", sim::run),
     ("package", "pack what is published, and build and run a project of it", outside::package),
     ("guide", "follow states/README.md; with --clone as a newcomer does", outside::follow),
 ];

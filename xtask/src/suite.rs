@@ -97,6 +97,19 @@ fn beyond_rust() -> Vec<Stage> {
     // These compile in the profile of the tests, of which much can be used again.
     let outside = |task| cargo(&["xtask", task]);
     vec![
+        Stage { name: "simulated farms", command: cargo(&["xtask", "sim", "--seeds", "200"]) },
+        Stage {
+            name: "simulated farms without fencing, which must fail",
+            command: cargo(&[
+                "xtask",
+                "sim",
+                "--seeds",
+                "200",
+                "--enough",
+                "1",
+                "--without-fencing",
+            ]),
+        },
         Stage { name: "a project made of the packages", command: outside("package") },
         Stage { name: "the guide for authors of states", command: outside("guide") },
         Stage {

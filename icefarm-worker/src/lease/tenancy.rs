@@ -1,6 +1,7 @@
 //! Whose board it is: the decisions about leases and fencing tokens, apart from everything that
 //! takes time.
 
+use super::check::Check;
 use super::queue::{Command, Commands, QueueLimits};
 use icefarm_core::wire::{
     EndedLease, ErrorCode, ErrorDetail, LeasePhase, LeaseReport, ReserveBoard,
@@ -121,7 +122,7 @@ impl Tenancy {
             tenant.renew(terms.lease_rev, terms.expires_in_ms, now);
             return Ok(Taken::Already);
         }
-        if terms.lease <= self.token {
+        if Check::Lease.is_made() && terms.lease <= self.token {
             return Err(self.stale(terms.lease));
         }
         self.supersede(terms.lease);
@@ -245,7 +246,7 @@ pub(crate) fn check_holder(
     client: &ClientName,
 ) -> Result<(), ErrorDetail> {
     let (code, message) = match holder {
-        Some(holder) if holder == client => return Ok(()),
+        Some(holder) if holder == client || !Check::Holder.is_made() => return Ok(()),
         Some(_) => (ErrorCode::NotHolder, format!("the board is not leased to `{client}`")),
         None => {
             let message = "nobody holds a lease on this board; reserve it at control";
