@@ -257,6 +257,7 @@ impl Control {
             // Sockets end first, or the server would wait for them.
             hub.close();
             gallery.close();
+            ledger.chronicle().close();
         };
         tokio::select! {
             () = serve(listener, service, serving, ending) => {}

@@ -17,6 +17,8 @@ pub(crate) struct Chronicle {
     epoch: Epoch,
     kept: Mutex<Kept>,
     last: watch::Sender<u64>,
+    /// Whether the server is ending, so that nobody waits for more.
+    ending: watch::Sender<bool>,
 }
 
 #[derive(Debug)]
@@ -43,7 +45,8 @@ impl Chronicle {
         let last = entries.last().map_or(0, |entry| entry.seq);
         let entries = entries.into_iter().map(Arc::new).collect();
         let kept = Kept { entries, standings: Arc::new(standings) };
-        Self { epoch, kept: Mutex::new(kept), last: watch::Sender::new(last) }
+        let (last, ending) = (watch::Sender::new(last), watch::Sender::new(false));
+        Self { epoch, kept: Mutex::new(kept), last, ending }
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
@@ -78,6 +81,17 @@ impl Chronicle {
     /// The number of the newest entry, for who wants to be told of every one.
     pub(crate) fn watch(&self) -> watch::Receiver<u64> {
         self.last.subscribe()
+    }
+
+    /// Lets go of everybody who waits for more.
+    pub(crate) fn close(&self) {
+        self.ending.send_replace(true);
+    }
+
+    /// Waits until the server is ending.
+    pub(crate) async fn closed(&self) {
+        // The sender lives as long as the journal.
+        let _ = self.ending.subscribe().wait_for(|ending| *ending).await;
     }
 
     /// The number of the newest entry; zero if there is none.

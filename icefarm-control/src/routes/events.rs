@@ -59,8 +59,14 @@ async fn events(asker: &Asker, query: &Query) -> Result<JournalPage, ApiError> {
             return Err(wrong("wait_s", format_args!("more than {LONGEST_WAIT}")));
         }
         Some(wait) => {
-            // What is there when the time is over is the answer, too.
-            let _ = timeout(Duration::from_secs(wait), something(context, &wanted)).await;
+            // What is there when the time is over, or the server ends, is the answer, too.
+            let _ = timeout(Duration::from_secs(wait), async {
+                tokio::select! {
+                    () = something(context, &wanted) => {}
+                    () = context.ledger.chronicle().closed() => {}
+                }
+            })
+            .await;
         }
     }
     let mut page = context.ledger.chronicle().page(&wanted);
