@@ -58,6 +58,7 @@ pub(super) async fn run(line: Line, ledger: Arc<Ledger>, manners: Manners) {
     let mut errands: BTreeMap<Serial, Errand> = BTreeMap::new();
     let mut under_way = FuturesUnordered::new();
     let places = Arc::new(Semaphore::new(AT_ONCE));
+    let mut was_reachable = false;
     loop {
         let present = farm.borrow_and_update().clone();
         let reachable = present
@@ -65,8 +66,12 @@ pub(super) async fn run(line: Line, ledger: Arc<Ledger>, manners: Manners) {
             .get(&line.worker)
             .is_some_and(|worker| worker.contact == Contact::Reachable);
         let mut next = None;
+        let is_back = reachable && !std::mem::replace(&mut was_reachable, reachable);
         if reachable {
             let now = Instant::now();
+            if is_back {
+                errands.values_mut().for_each(|errand| errand.hurry(now));
+            }
             let boards = || present.boards.values().filter(|board| board.worker == line.worker);
             errands.retain(|serial, _| present.boards.contains_key(serial));
             for board in boards() {
@@ -135,6 +140,13 @@ impl Errand {
     /// There is nothing to tell.
     fn rest(&mut self) {
         self.attempt.take_if(|attempt| attempt.again.is_some());
+    }
+
+    /// The worker answers again: what failed while it did not need not wait any longer.
+    fn hurry(&mut self, now: Instant) {
+        if let Some(attempt) = self.attempt.as_mut().filter(|attempt| attempt.again.is_some()) {
+            (attempt.again, attempt.pause) = (Some(now), FIRST_PAUSE);
+        }
     }
 
     /// Whether the call is to be made now; then it counts as under way.
@@ -250,4 +262,33 @@ fn is_final(code: ErrorCode) -> bool {
 /// Whether the holder can do something about it, by asking for something else.
 fn is_for_the_holder(code: ErrorCode) -> bool {
     matches!(code, ErrorCode::BadArguments | ErrorCode::UnknownKind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn pauses_grow_until_the_worker_answers_again() {
+        let mut errand = Errand::default();
+        let call = Call::End(LeaseId(1));
+        let confirmed = Instant::now() + Duration::from_secs(15);
+        for _ in 0..8 {
+            assert!(matches!(errand.due(&call, Instant::now()), Due::Now));
+            assert!(matches!(errand.due(&call, Instant::now()), Due::UnderWay));
+            let reason = "the worker is away".to_owned();
+            let result =
+                Err(HttpError::Protocol { url: "http://w:1".into(), reason, source: None });
+            let outcome = Outcome { serial: "A".parse().unwrap(), call: call.clone(), result };
+            errand.note(&outcome, confirmed);
+            let Due::At(again) = errand.due(&call, Instant::now()) else { panic!("too soon") };
+            tokio::time::sleep_until(again).await;
+        }
+        assert!(matches!(errand.due(&call, Instant::now()), Due::Now));
+        errand.hurry(Instant::now());
+        assert!(matches!(errand.due(&call, Instant::now()), Due::UnderWay), "it is made once");
+        errand.attempt.as_mut().unwrap().again = Some(Instant::now() + LAST_PAUSE);
+        errand.hurry(Instant::now());
+        assert!(matches!(errand.due(&call, Instant::now()), Due::Now));
+    }
 }
