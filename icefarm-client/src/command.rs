@@ -94,7 +94,9 @@ impl Client {
         tell: mpsc::UnboundedSender<Answered>,
     ) {
         let (event, contents) = (event.to_owned(), contents.clone());
-        let frame = ClientFrame { serials, event, contents, id: None };
+        let held = |serial: &Serial| Some((serial.clone(), self.inner().hub.board(serial)?.lease));
+        let leases = serials.iter().filter_map(held).collect();
+        let frame = ClientFrame { serials, event, contents, id: None, leases };
         let server = url.clone();
         let answer = Box::new(move |serial: &Serial, result| {
             // The caller may have gone away.

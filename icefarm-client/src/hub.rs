@@ -38,8 +38,9 @@ struct Inner {
     reach: BTreeMap<Arc<str>, Reach>,
     followers: Vec<mpsc::UnboundedSender<Notice>>,
     streams: Vec<mpsc::UnboundedSender<ClientEvent>>,
-    /// The last lease of each board whose failure was told.
+    /// The last lease of each board whose failure, and whose end, was told.
     failed: BTreeMap<Serial, LeaseId>,
+    ended: BTreeMap<Serial, LeaseId>,
     closed: bool,
 }
 
@@ -84,11 +85,17 @@ impl Hub {
         self.changed();
     }
 
-    /// Whether the event tells a loss once more: a worker and control both tell of a failure.
+    /// Whether the event tells a loss once more: a worker and control both tell of a failure, and
+    /// of the end of a lease for which the worker did not wait any longer.
     pub(crate) fn repeats(&self, serial: &Serial, event: &Event) -> bool {
         let lease = event.fields.get("lease").and_then(Value::as_u64).map(LeaseId);
-        let Some(lease) = lease.filter(|_| event.event == events::FAILURE) else { return false };
-        self.lock().failed.insert(serial.clone(), lease) == Some(lease)
+        let (Some(lease), mut inner) = (lease, self.lock()) else { return false };
+        let told = match event.event.as_str() {
+            events::FAILURE => &mut inner.failed,
+            events::RESERVATION_END => &mut inner.ended,
+            _ => return false,
+        };
+        told.insert(serial.clone(), lease) == Some(lease)
     }
 
     /// An event came.

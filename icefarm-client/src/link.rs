@@ -430,7 +430,8 @@ mod tests {
             };
             let serials = vec![Serial::new("S").unwrap()];
             let (event, contents, id) = ("e".to_owned(), Object::new(), "1".to_owned());
-            let frame = ClientFrame { serials, event, contents, id: Some(id.clone()) };
+            let leases = std::collections::BTreeMap::new();
+            let frame = ClientFrame { serials, event, contents, id: Some(id.clone()), leases };
             Command { id, frame, answer: Box::new(answer) }
         };
         assert!(link.command(command()).is_none());

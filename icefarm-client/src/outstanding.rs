@@ -134,6 +134,7 @@ mod tests {
             event: "e".into(),
             contents: Object::new(),
             id: Some(id.to_owned()),
+            leases: BTreeMap::new(),
         };
         let (log, name) = (log.clone(), id.to_owned());
         let answer: Answer = Box::new(move |serial, result| {

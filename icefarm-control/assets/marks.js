@@ -19,6 +19,7 @@ const CONTACT = {
   awaited: ["Awaited", "preparing"],
   unreachable: ["Unreachable", "broken"],
   lost: ["Lost", "broken"],
+  left: ["Stopped", "offline"],
 };
 
 /** The contacts in the order of their urgency, the best first. */

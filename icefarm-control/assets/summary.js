@@ -47,7 +47,9 @@ export function showTroubles(boards, workers) {
   const away = workers.items().filter(isAway);
   const broken = boards.items().filter((board) => board.status === "broken");
   const missing = boards.items().filter((board) => {
-    return board.status === "offline" && !isAway(workers.get(board.worker));
+    const worker = workers.get(board.worker);
+    // Of one that was stopped somebody wanted it so.
+    return board.status === "offline" && !isAway(worker) && worker?.contact !== "left";
   });
   const all = [
     ...broken.map(boardInTrouble),

@@ -44,12 +44,14 @@ const PATHS: &[&str] = &[
     "/v1/boards/*/reboot",
     "/v1/boards/*/delete",
     "/v1/boards/*/label",
+    "/v1/boards/*/drain",
     "/v1/clients/*/end",
     "/v1/queue",
     "/v1/queue/cancel",
     "/v1/leases",
     "/v1/workers",
     "/v1/workers/*/forget",
+    "/v1/workers/*/drain",
     "/v1/events",
     "/v1/live",
     "/v1/whoami",
@@ -210,7 +212,8 @@ fn boards(farm: &Farm) -> impl Iterator<Item = (&'static str, usize)> {
 }
 
 fn workers(farm: &Farm) -> impl Iterator<Item = (&'static str, usize)> {
-    let all = [Contact::Awaited, Contact::Reachable, Contact::Unreachable, Contact::Lost];
+    let all =
+        [Contact::Awaited, Contact::Reachable, Contact::Unreachable, Contact::Lost, Contact::Left];
     let count = |contact| farm.workers.values().filter(|worker| worker.contact == contact).count();
     all.into_iter().map(move |contact| (contact.as_str(), count(contact)))
 }

@@ -1,7 +1,9 @@
 //! The farm as it is shown: by `/v1`, by the panel, and live.
 
 use crate::ledger::{Ledger, Standings, Wanted};
-use crate::machine::{Board, Contact, Farm, Lease, NAME_LABEL, Obstacle, Waiting, Worker, millis};
+use crate::machine::{
+    Board, Contact, Drain, Farm, Lease, NAME_LABEL, Obstacle, Waiting, Worker, millis,
+};
 use icefarm_core::wire::{
     BoardCounts, BoardDetail, BoardInFull, BoardLabels, BoardStatus, FarmStatus, JournalEntry,
     LastLease, LeaseDetail, LeasePhase, PROTOCOL, QueueEntry, Selection, WorkerContact,
@@ -44,6 +46,8 @@ impl View {
             since: self.since(&report.serial, status),
             simulated: report.simulated,
             labels: self.farm.labels_of(board),
+            draining: self.farm.drain(board).is_some(),
+            drained: self.farm.drained.boards.contains(&report.serial),
             lease: lease.map(|lease| self.lease(lease)),
         }
     }
@@ -138,6 +142,8 @@ impl View {
             last_contact: worker.heard.unwrap_or(worker.seen),
             boards: u32::try_from(boards.count()).unwrap_or(u32::MAX),
             refused: worker.refused.iter().cloned().collect(),
+            draining: self.farm.drained.workers.contains(&worker.name),
+            stops: worker.stops,
         }
     }
 
@@ -200,6 +206,7 @@ fn contact(contact: Contact) -> WorkerContact {
         Contact::Reachable => WorkerContact::Reachable,
         Contact::Unreachable => WorkerContact::Unreachable,
         Contact::Lost => WorkerContact::Lost,
+        Contact::Left => WorkerContact::Left,
     }
 }
 
@@ -213,10 +220,21 @@ fn silence(farm: &Farm, board: &Board) -> Option<String> {
         Some(Contact::Lost) => {
             Some(format!("its worker {worker} is lost: it has not answered for too long"))
         }
+        Some(Contact::Left) => Some(format!("its worker {worker} was stopped")),
         Some(Contact::Reachable) => board
             .missing
             .map(|_| format!("its worker {worker} does not list it; it may have been unplugged")),
     }
+}
+
+/// Why nothing new is placed on a board, if that is so.
+fn drain(farm: &Farm, board: &Board) -> Option<String> {
+    let worker = &board.worker;
+    Some(match farm.drain(board)? {
+        Drain::Board => "an operator drains it".to_owned(),
+        Drain::Worker => format!("an operator drains its worker {worker}"),
+        Drain::Stopping => format!("its worker {worker} is stopping"),
+    })
 }
 
 /// Why a board stands where it stands, if there is more to say.
@@ -225,6 +243,7 @@ pub(crate) fn reason(farm: &Farm, board: &Board) -> Option<String> {
     match farm.obstacle(board) {
         Some(Obstacle::Leased) => silence(farm, board)
             .map(|silence| format!("{silence}; the lease is kept for now"))
+            .or_else(|| drain(farm, board).map(|why| format!("nobody gets it after this: {why}")))
             .or(reported),
         Some(Obstacle::Offline) => match farm.worker_of(board).map(|worker| worker.contact) {
             // A worker that was just started again has said so itself.
@@ -234,6 +253,7 @@ pub(crate) fn reason(farm: &Farm, board: &Board) -> Option<String> {
         Some(Obstacle::Settling) => {
             Some("its last lease is over, and its worker has yet to hear of it".to_owned())
         }
+        Some(Obstacle::Draining) => drain(farm, board),
         Some(Obstacle::Status(_)) | None => reported,
     }
 }
@@ -265,7 +285,7 @@ fn why(farm: &Farm, board: &Board) -> String {
         BoardStatus::Testing => because("It is tested before it is offered"),
         BoardStatus::Broken => because("It could not be brought back to work"),
         BoardStatus::Offline => because("It cannot be reached"),
-        BoardStatus::Draining => because("An operator takes it out of service"),
+        BoardStatus::Draining => because("It is out of service, and nobody holds it"),
         other => because(other.as_str()),
     }
 }
@@ -300,6 +320,10 @@ mod tests {
         assert_eq!(told(&lab).1, "It cannot be reached: its worker w cannot be reached.");
         lab.beat("w", "w1", vec![free("A", 0, 3)]);
         assert!(told(&lab).1.contains("its last lease is over"), "{}", told(&lab).1);
+        lab.run(crate::machine::Command::DrainBoard { serial: serial("A"), on: true });
+        lab.beat("w", "w1", vec![free("A", 1, 4)]);
+        let out = "It is out of service, and nobody holds it: an operator drains it.";
+        assert_eq!(told(&lab).1, out);
         lab.beat("w", "w1", vec![]);
         assert!(told(&lab).1.contains("does not list it"), "{}", told(&lab).1);
     }

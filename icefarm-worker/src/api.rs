@@ -53,6 +53,7 @@ pub(crate) fn routes(api: Arc<Api>) -> BoxedFilter<(Response,)> {
                 worker: api.worker.clone(),
                 incarnation: api.incarnation.clone(),
                 boards: api.ledger.inventory(),
+                stops_in_ms: api.ledger.stops_in_ms(),
             })
         });
     let reserve = call(&api, "reserve", |api, body: ReserveBoard| async move {
@@ -65,7 +66,7 @@ pub(crate) fn routes(api: Arc<Api>) -> BoxedFilter<(Response,)> {
         api.roster.get(&body.serial)?.end(body).await
     });
     let reboot = call(&api, "reboot", |api, body: OneBoard| async move {
-        api.roster.get(&body.serial)?.reboot().await
+        api.roster.get(&body.serial)?.reboot(body.lease).await
     });
     let delete = call(&api, "delete", |api, body: OneBoard| async move {
         api.roster.get(&body.serial)?.delete().await

@@ -27,7 +27,10 @@ pub struct WorkerConfig {
     pub memory: usize,
     /// Host names under which the worker may be reached, beside addresses and `localhost`.
     pub allowed_hosts: Vec<String>,
-    /// What stopping all states may take before the worker ends without waiting for them: 20 s.
+    /// How long a worker that is stopping waits for its leases to end, before it ends them: 60 s.
+    pub drain: Duration,
+    /// What stopping all states may take before the worker ends without waiting for them: 20 s. A
+    /// worker that drains gives its boards as long to be back at their default firmware.
     pub shutdown: Duration,
 }
 
@@ -39,6 +42,7 @@ impl Default for WorkerConfig {
             link: LinkConfig::default(),
             memory: 512 << 20,
             allowed_hosts: Vec::new(),
+            drain: Duration::from_secs(60),
             shutdown: Duration::from_secs(20),
         }
     }
@@ -102,6 +106,10 @@ pub struct LeaseConfig {
     pub exit: Duration,
     /// How long a state may keep its thread without ever letting go of it: 30 s.
     pub stall: Duration,
+    /// How many states that do not let go of their threads are left to themselves, cut off from
+    /// their boards and clients, so that their boards go on: 8. A thread cannot be ended from
+    /// outside; beyond this many, a board counts as broken until its state lets go.
+    pub abandoned: usize,
     /// How long a lease outlives its end while control is silent: 10 minutes.
     pub linger: Duration,
     /// How many commands may wait at one board: 256. One more is answered `overloaded`.
@@ -119,6 +127,7 @@ impl Default for LeaseConfig {
             hook: Duration::from_secs(30),
             exit: Duration::from_secs(10),
             stall: Duration::from_secs(30),
+            abandoned: 8,
             linger: Duration::from_secs(600),
             commands: 256,
             command_bytes: 128 << 20,

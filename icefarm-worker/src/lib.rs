@@ -54,6 +54,7 @@ mod actor;
 mod api;
 mod board;
 mod config;
+mod departure;
 mod door;
 mod lease;
 mod ledger;

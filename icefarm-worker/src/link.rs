@@ -5,7 +5,7 @@ use crate::LinkConfig;
 use crate::door::Door;
 use crate::ledger::{Ledger, Told};
 use crate::secret::Secret;
-use icefarm_core::wire::{ErrorCode, PROTOCOL, Registration, RegistrationAnswer};
+use icefarm_core::wire::{BoardsReport, ErrorCode, PROTOCOL, Registration, RegistrationAnswer};
 use icefarm_core::{Incarnation, KindInfo, PluginInfo, WorkerName};
 use icefarm_net::{Endpoint, HttpClient, HttpError, RequestOptions};
 use std::sync::Arc;
@@ -86,11 +86,20 @@ impl Link {
         }
     }
 
-    /// Tells control what it does not know yet, once, for a worker that stops.
-    pub(crate) async fn last_report(&self) {
+    /// Tells control once where everything stands, and that this worker has stopped, within so
+    /// long.
+    pub(crate) async fn last_report(&self, limit: Duration) {
         let untold = self.ledger.untold(&Told::default(), &self.worker, &self.incarnation);
-        let Some((report, _)) = untold else { return };
-        let options = self.reporting();
+        let report = untold.map_or_else(Vec::new, |(report, _)| report.boards);
+        let report = BoardsReport {
+            worker: self.worker.clone(),
+            incarnation: self.incarnation.clone(),
+            boards: report,
+            gone: Vec::new(),
+            stops_in_ms: None,
+            left: true,
+        };
+        let options = self.reporting().timeout(limit.min(self.config.request));
         let sent: Result<serde_json::Value, _> =
             self.client.post_json(&self.control, "/worker/boards", &report, &options).await;
         match sent {
@@ -117,6 +126,7 @@ impl Link {
                 kinds: self.kinds.clone(),
                 plugins: self.plugins.clone(),
                 boards,
+                stops_in_ms: self.ledger.stops_in_ms(),
             };
             let mut options = self.options();
             if let Some(token) = &self.token {

@@ -66,6 +66,13 @@ impl Roster {
         self.shared.ledger.holds_any(client)
     }
 
+    /// Ends the leases that are left, because the worker is stopping. The boards go on to where they
+    /// are between leases.
+    pub(crate) async fn drain(&self) {
+        let handles: Vec<BoardHandle> = self.lock().handles.values().cloned().collect();
+        futures::future::join_all(handles.iter().map(BoardHandle::drain)).await;
+    }
+
     /// Ends all leases and their states, and gives them so long.
     pub(crate) async fn close(&self, limit: Duration) {
         let (handles, mut supervisors) = {

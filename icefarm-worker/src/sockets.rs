@@ -33,13 +33,19 @@ impl SocketService for Boards {
     /// The commands are in the queues of their boards when this returns, and so in the order in
     /// which the client sent them.
     fn command(&self, caller: &Caller, frame: ClientFrame) -> BoxStream<'static, Answer> {
-        let ClientFrame { serials, event, contents, .. } = frame;
+        let ClientFrame { serials, event, contents, leases, .. } = frame;
         let (bytes, contents) = (heft(&contents), Arc::new(contents));
         let answers: FuturesUnordered<BoxFuture<'static, Answer>> = serials
             .into_iter()
             .map(|serial| match self.roster.get(&serial) {
                 Ok(board) => board
-                    .command(&caller.client, event.clone(), contents.clone(), bytes)
+                    .command(
+                        &caller.client,
+                        leases.get(&serial).copied(),
+                        event.clone(),
+                        contents.clone(),
+                        bytes,
+                    )
                     .map(|result| (serial, result))
                     .boxed(),
                 Err(error) => ready((serial, Err(error))).boxed(),

@@ -2,7 +2,7 @@
 
 use crate::WorkerConfig;
 use crate::actor::{Actor, BoardHandle, Shared};
-use crate::lease::{EventSink, PluginThreads};
+use crate::lease::{Abandoned, EventSink, PluginThreads};
 use crate::ledger::Ledger;
 use crate::metrics::Counts;
 use icefarm_core::wire::{BoardReport, EndBoard, ErrorDetail, ExtendBoard, ReserveBoard};
@@ -75,6 +75,7 @@ impl Supervisor {
             events,
             ledger: ledger.clone(),
             threads: states_on.map_or(PluginThreads::Own, PluginThreads::On),
+            abandoned: Abandoned::default(),
         });
         let serial = board.serial().clone();
         let (actor, board) =
@@ -132,7 +133,7 @@ impl Supervisor {
     /// # Errors
     /// `not_reserved`.
     pub async fn reboot(&self) -> Result<(), ErrorDetail> {
-        self.board.reboot().await
+        self.board.reboot(None).await
     }
 
     /// Puts a client's command into the board's queue before it returns; the future is its answer.
@@ -143,6 +144,6 @@ impl Supervisor {
         contents: Object,
     ) -> impl Future<Output = Result<Value, ErrorDetail>> + Send + use<> {
         let bytes = icefarm_net::heft(&contents);
-        self.board.command(client, event, contents.into(), bytes)
+        self.board.command(client, None, event, contents.into(), bytes)
     }
 }

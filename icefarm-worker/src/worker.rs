@@ -3,8 +3,9 @@
 use crate::WorkerConfig;
 use crate::actor::Shared;
 use crate::api::{Api, routes};
+use crate::departure::{AT_ONCE, Departure, Way};
 use crate::door::Door;
-use crate::lease::PluginThreads;
+use crate::lease::{Abandoned, PluginThreads};
 use crate::ledger::Ledger;
 use crate::link::{Heard, Link};
 use crate::metrics::{Counting, Counts, Metrics};
@@ -29,6 +30,9 @@ use warp::Filter;
 
 /// How often what is over is swept out of the event streams.
 const SWEEP: Duration = Duration::from_secs(5);
+
+/// How long control may take to hear that the worker has stopped.
+const GOODBYE: Duration = Duration::from_secs(10);
 
 /// Why a worker cannot be built or run.
 #[derive(Debug, thiserror::Error)]
@@ -111,6 +115,25 @@ impl Worker {
         listener: L,
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), WorkerError> {
+        self.run_draining(listener, std::future::pending(), shutdown).await
+    }
+
+    /// Runs the worker until `drain` is ready. Then control places nothing new on it, and it waits
+    /// up to [`WorkerConfig::drain`] for its leases to end, and ends those that are left. When all
+    /// boards are back at their default firmware, which they have [`WorkerConfig::shutdown`] for,
+    /// it tells control that it leaves.
+    ///
+    /// When `shutdown` is ready, all of that is cut short, as in [`Self::run`]; the states have two
+    /// seconds if it drains already.
+    ///
+    /// # Errors
+    /// [`WorkerError::Listener`]. Nothing that happens later ends a worker.
+    pub async fn run_draining<L: Listener>(
+        self,
+        listener: L,
+        drain: impl Future<Output = ()>,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<(), WorkerError> {
         let address = listener.local_addr().map_err(WorkerError::Listener)?;
         let kinds = self.registry.kind_infos();
         self.log_start(address);
@@ -132,6 +155,7 @@ impl Worker {
             events: Arc::new(Counting { hub: hub.clone(), counts }),
             ledger: ledger.clone(),
             threads: self.threads,
+            abandoned: Abandoned::default(),
         });
         let roster = Arc::new(Roster::new(shared));
         let door = Arc::new(Door::new(self.name.clone(), self.secret.clone(), self.tickets));
@@ -151,6 +175,7 @@ impl Worker {
             door: door.clone(),
             token: self.token,
         });
+        let departure = Departure { ledger: ledger.clone(), roster: roster.clone() };
         let api = Arc::new(Api {
             worker: self.name,
             incarnation: self.incarnation,
@@ -196,11 +221,11 @@ impl Worker {
             }
         });
         let closing = async {
-            shutdown.await;
-            tracing::info!("stopping: ending all leases");
+            let way = departure.wait(drain, shutdown, &self.config).await;
             tasks.shutdown().await;
-            roster.close(self.config.shutdown).await;
-            link.last_report().await;
+            let limit = if way == Way::Ended { self.config.shutdown } else { AT_ONCE };
+            roster.close(limit).await;
+            link.last_report(if way == Way::CutShort { AT_ONCE } else { GOODBYE }).await;
             hub.close();
             drop(end);
         };

@@ -3,12 +3,10 @@
 use crate::log::LogFormat;
 use clap::Args;
 use clap::builder::BoolishValueParser;
-use futures::FutureExt;
 use icefarm_net::{TlsError, TlsIdentity};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::pin::pin;
 use tokio::net::TcpListener;
 
 /// What every server takes.
@@ -149,13 +147,42 @@ pub(crate) fn announce(address: SocketAddr, tls: bool) {
 
 /// From now on Ctrl-C and SIGTERM are the program's to deal with: the future ends with the first
 /// of them. To be called within a runtime, before anybody is told that the program is there.
+#[cfg(feature = "control")]
 pub(crate) fn signalled() -> Result<impl Future<Output = ()> + Send, ServeError> {
-    Ok(stopped()?.map(drop))
+    Ok(futures::FutureExt::map(stopped()?, drop))
+}
+
+/// As `signalled`, for a program that takes its time with the first signal: the futures end with
+/// the first and with the second one.
+#[cfg(feature = "worker")]
+pub(crate) fn signalled_twice()
+-> Result<(impl Future<Output = ()> + Send, impl Future<Output = ()> + Send), ServeError> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
+    let (count, first) = tokio::sync::watch::channel(0_u8);
+    let second = count.subscribe();
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            count.send_modify(|count| *count = count.saturating_add(1));
+        }
+    });
+    let wait = |mut count: tokio::sync::watch::Receiver<u8>, wanted| async move {
+        // The task ends only with the runtime.
+        let _ = count.wait_for(|count| *count >= wanted).await;
+    };
+    Ok((wait(first, 1), wait(second, 2)))
 }
 
 /// As [`signalled`], with what the shell is told of a program that the signal ended.
+#[cfg(feature = "control")]
 pub(crate) fn stopped() -> Result<impl Future<Output = u8> + Send, ServeError> {
     use futures::future::{Either, select};
+    use std::pin::pin;
     use tokio::signal::unix::{SignalKind, signal};
     let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;

@@ -8,9 +8,14 @@ use crate::trust::{TokenArgs, TrustArgs};
 use crate::worker::{self, WorkerArgs};
 use clap::Args;
 use icefarm_control::{Control, ControlConfig, ControlError};
+use icefarm_worker::WorkerConfig;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
+
+/// How long a farm that ends waits for its virtual boards, which nobody misses.
+const SHUTDOWN: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -44,6 +49,11 @@ pub(crate) struct UpArgs {
     /// What goes wrong with the boards, as this TOML file says; `icefarm help worker` tells more.
     #[arg(long, env = "ICEFARM_SIM_FAULTS", value_name = "FILE")]
     pub(crate) sim_faults: Option<PathBuf>,
+
+    /// How long, after SIGTERM or Ctrl-C, the farm waits for reservations to end before it ends
+    /// them, in seconds. A second signal stops it at once.
+    #[arg(long, env = "ICEFARM_DRAIN", value_name = "SECONDS", default_value_t = 10)]
+    pub(crate) drain: u32,
 
     #[command(flatten)]
     pub(crate) server: ServerArgs,
@@ -105,7 +115,9 @@ fn run(args: &UpArgs) -> Result<(), Fault> {
         if control.asks_for_tokens() {
             return Err(Fault::Tokens);
         }
-        let worker = worker::build(&WorkerArgs {
+        let mut config = WorkerConfig::default();
+        config.shutdown = SHUTDOWN;
+        let args_of_worker = WorkerArgs {
             listen: any_port,
             control: format!("http://{control_address}"),
             name: Some("up".to_owned()),
@@ -114,60 +126,45 @@ fn run(args: &UpArgs) -> Result<(), Fault> {
             sim_serial: Vec::new(),
             sim_speed: args.sim_speed,
             sim_faults: args.sim_faults.clone(),
+            drain: args.drain,
             token: TokenArgs::default(),
             tls: TlsArgs::default(),
             trust: TrustArgs::default(),
             server: args.server.clone(),
-        })?;
+        };
+        let worker = worker::build(&args_of_worker, config)?;
 
-        let signalled = serve::signalled()?;
+        let (first, second) = serve::signalled_twice()?;
         serve::announce(control_address, false);
-        let (stop, stopped) = tokio::sync::watch::channel(false);
-        let wait = |mut stopped: tokio::sync::watch::Receiver<bool>| async move {
-            // The sender lives as long as both servers: an error cannot come before the end.
-            let _ = stopped.wait_for(|stop| *stop).await;
-        };
-        let servers = async {
-            tokio::try_join!(
-                async {
-                    control.run(control_listener, wait(stopped.clone())).await.map_err(Fault::from)
-                },
-                async {
-                    worker
-                        .run(worker_listener, wait(stopped.clone()))
-                        .await
-                        .map_err(|error| Fault::Worker(error.into()))
-                },
-            )
-        };
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let url = format!("http://{control_address}");
-        let signal = async {
+        let asked_to_stop = async {
             // Nobody is told that boards are ready on a farm that is ending.
             let told = async {
                 ready::tell(&url, args.boards).await;
                 std::future::pending::<()>().await;
             };
             tokio::select! {
-                () = signalled => {}
+                () = first => {}
                 () = told => {}
             }
-            stop.send_replace(true);
         };
-        let (outcome, ()) = tokio::join!(
+        // Boards are given back at control, so it goes on as long as the worker waits. A server
+        // that fails takes the other one along.
+        tokio::try_join!(
             async {
-                let outcome = servers.await;
-                // A server that fails takes the other one along, without waiting for a signal.
-                stop.send_replace(true);
-                outcome
+                let stopped = async {
+                    // Closed is as good as told.
+                    let _ = stopped.await;
+                };
+                control.run(control_listener, stopped).await.map_err(Fault::from)
             },
             async {
-                let mut stopped = stopped.clone();
-                tokio::select! {
-                    () = signal => {}
-                    _ = stopped.wait_for(|stop| *stop) => {}
-                }
+                let done = worker.run_draining(worker_listener, asked_to_stop, second).await;
+                drop(stop);
+                done.map_err(|error| Fault::Worker(error.into()))
             },
-        );
-        outcome.map(|_| ())
+        )
+        .map(drop)
     })
 }

@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -23,6 +24,7 @@ Examples:
   icefarm worker --control http://127.0.0.1:8080 --name bench-2 --listen 127.0.0.1:8082 --sim 2
   icefarm worker --sim-serial \"example pico2ice serial\"  a virtual board of that serial
   icefarm worker --sim 4 --sim-faults faults.toml        boards that fail as the file says
+  icefarm worker --sim 4 --drain 600                     stops, but lets reservations end first
 
 A file of faults is TOML, for example:
   seed = 7                # what chance is made of
@@ -94,6 +96,12 @@ pub(crate) struct WorkerArgs {
     /// What goes wrong with the virtual boards, as this TOML file says; see below.
     #[arg(long, env = "ICEFARM_SIM_FAULTS", value_name = "FILE")]
     pub(crate) sim_faults: Option<PathBuf>,
+
+    /// How long, after SIGTERM or Ctrl-C, this worker waits for the reservations of its boards to
+    /// end before it ends them, in seconds. Nothing new is placed on it meanwhile, and a second
+    /// signal stops it at once.
+    #[arg(long, env = "ICEFARM_DRAIN", value_name = "SECONDS", default_value_t = 60)]
+    pub(crate) drain: u32,
 
     #[command(flatten)]
     pub(crate) token: TokenArgs,
@@ -173,19 +181,21 @@ fn run(args: WorkerArgs) -> Result<(), Fault> {
         let address = listener
             .local_addr()
             .map_err(|source| ServeError::Listen { address: args.listen, source })?;
-        let worker = build(&args)?;
-        let signalled = serve::signalled()?;
+        let worker = build(&args, WorkerConfig::default())?;
+        let (first, second) = serve::signalled_twice()?;
         serve::announce(address, identity.is_some());
         match identity {
-            Some(identity) => worker.run(TlsListener::new(listener, identity), signalled).await?,
-            None => worker.run(listener, signalled).await?,
+            Some(identity) => {
+                worker.run_draining(TlsListener::new(listener, identity), first, second).await?;
+            }
+            None => worker.run_draining(listener, first, second).await?,
         }
         Ok(())
     })
 }
 
-/// A worker as the flags describe it.
-pub(crate) fn build(args: &WorkerArgs) -> Result<Worker, Fault> {
+/// A worker as the flags describe it, and what they say nothing of as `config` does.
+pub(crate) fn build(args: &WorkerArgs, mut config: WorkerConfig) -> Result<Worker, Fault> {
     if args.sim == 0 && args.sim_serial.is_empty() {
         return Err(Fault::NoBoards);
     }
@@ -195,8 +205,8 @@ pub(crate) fn build(args: &WorkerArgs) -> Result<Worker, Fault> {
     for serial in &args.sim_serial {
         bus = bus.serial(Serial::new(serial.as_str())?);
     }
-    let mut config = WorkerConfig::default();
     config.allowed_hosts.clone_from(&args.server.allow_host);
+    config.drain = Duration::from_secs(args.drain.into());
     let mut worker = Worker::builder()
         .name(name)
         .control(args.control.as_str())

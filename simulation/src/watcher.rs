@@ -110,7 +110,8 @@ impl Watcher {
             ("batch_id".to_owned(), id.as_str().into()),
         ]);
         let serials = vec![Serial::new(serial).ok()?];
-        let frame = ClientFrame { serials, event: "evaluate".to_owned(), contents, id: Some(id) };
+        let (event, leases) = ("evaluate".to_owned(), std::collections::BTreeMap::new());
+        let frame = ClientFrame { serials, event, contents, id: Some(id), leases };
         socket.send(&frame).await.ok()
     }
 }

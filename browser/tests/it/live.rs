@@ -59,9 +59,9 @@ async fn a_worker_comes_and_goes_and_comes_again() -> Result {
     }
 
     attic.stop().await?;
-    page.until(&format!("{}.innerText.includes('Unreachable')", row("attic"))).await?;
+    page.until(&format!("{}.innerText.includes('Stopped')", row("attic"))).await?;
     scene.shows("X", "Offline").await?;
-    scene.shows("X", "cannot be reached").await?;
+    scene.shows("X", "was stopped").await?;
     page.until("document.title.startsWith('1 of 2 free')").await?;
     let _attic = scene.farm.worker("attic", bus(&["X"])).await?;
     page.until(&format!("{}.innerText.includes('Reachable')", row("attic"))).await?;

@@ -41,6 +41,8 @@ const BODIES: &[(&str, &str, &str, &str)] = &[
     ("control", "/v1/queue", "", "details#queue"),
     ("control", "/v1/queue/cancel", "control#cancel", "control#cancelled"),
     ("control", "/v1/clients/NAME/end", "control#nothing", "details#client_ended"),
+    ("control", "/v1/boards/SERIAL/drain", "details#drain", "details#drained"),
+    ("control", "/v1/workers/NAME/drain", "details#drain", "details#drained"),
     ("control", "/v1/workers/NAME/forget", "control#nothing", "details#forgotten"),
     ("control", "/worker/register", "worker#registration", "worker#registered"),
     ("control", "/worker/boards", "worker#report", "worker#reported"),

@@ -277,6 +277,10 @@ impl<K: Evaluation> Driver<K> {
                 let now = self.now();
                 self.schedule.not_ready(now, &serial);
             }
+            CommandFailure::Refused(detail) if detail.code == ErrorCode::StaleLease => {
+                let reason = format!("the lease on {serial} is over: {}", detail.message);
+                self.schedule.lost(&serial, Loss::new(codes::LEASE_ENDED, reason));
+            }
             CommandFailure::Refused(detail) if detail.code == ErrorCode::Overloaded => {
                 let now = self.now();
                 self.schedule.overloaded(now, &serial, &id);
@@ -315,7 +319,11 @@ impl<K: Evaluation> Driver<K> {
             ("files".to_owned(), Value::Object(Object::from_iter([file]))),
             ("batch_id".to_owned(), id.as_str().into()),
         ]);
-        let frame = ClientFrame { serials, event: EVALUATE.to_owned(), contents, id: None };
+        // A board that was reserved anew meanwhile is not this evaluator's to command.
+        let lease = |serial: &Serial| Some((serial.clone(), *self.leases.get(serial)?));
+        let leases = serials.iter().filter_map(lease).collect();
+        let event = EVALUATE.to_owned();
+        let frame = ClientFrame { serials, event, contents, id: None, leases };
         let not_taken = self.not_taken.0.clone();
         let answer = Box::new(move |serial: &Serial, result: Result<Value, CommandFailure>| {
             if let Err(failure) = result {

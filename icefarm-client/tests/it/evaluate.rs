@@ -169,6 +169,21 @@ async fn a_moved_circuit_counts_its_attempts_and_the_first_outcome_counts() {
 }
 
 #[tokio::test]
+async fn a_command_names_its_lease_and_a_lease_that_is_over_is_lost() {
+    let mut farm = Farm::with(&[("A", 0), ("B", 0)]).await;
+    let leases: Vec<_> = farm.reservation.boards().iter().map(|board| board.lease).collect();
+    let evaluator = Evaluator::<Counting>::new(&farm.client, &farm.reservation).unwrap();
+    let mut outcomes = evaluator.submit(("c", vec![1]), Placement::Each).await;
+    let command = farm.workers[0].command().await;
+    assert_eq!(command.boards(), ["A", "B"]);
+    assert_eq!(command.frame.leases.values().copied().collect::<Vec<_>>(), leases);
+    command.answer(|_| Err(ErrorDetail::new(ErrorCode::StaleLease, "there is a later one")));
+    for _ in 0..2 {
+        assert_eq!(failure(&next(&mut outcomes).await), codes::LEASE_ENDED);
+    }
+}
+
+#[tokio::test]
 async fn a_refused_command_is_an_outcome_with_the_workers_words() {
     let mut farm = Farm::with(&[("A", 0)]).await;
     let evaluator = Evaluator::<Counting>::new(&farm.client, &farm.reservation).unwrap();

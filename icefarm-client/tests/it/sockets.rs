@@ -310,7 +310,7 @@ async fn an_evaluator_of_an_ended_reservation_does_not_use_a_later_lease() {
 
 #[tokio::test]
 async fn a_loss_that_worker_and_control_tell_is_told_once() {
-    let farm = Farm::with(&[("A", 0)]).await;
+    let farm = Farm::with(&[("A", 0), ("B", 0)]).await;
     let mut events = farm.client.events();
     let failure = |lease: u64| Event::new("failure").with("lease", lease).with("reason", "hot");
     let mut next = async || {
@@ -322,6 +322,10 @@ async fn a_loss_that_worker_and_control_tell_is_told_once() {
     let end = Event::new("reservation end").with("lease", 1);
     farm.control.hub.publish(&me(), ServerFrame::new("A", vec![failure(1), end]));
     assert_eq!(next().await, (farm.control.url.clone(), "reservation end".to_owned()));
+    // A worker that is stopping tells the end as well.
+    farm.workers[0].tell("A", Event::new("reservation end").with("lease", 1));
+    farm.workers[0].tell("A", Event::new("another"));
+    assert_eq!(next().await.1, "another");
     // A later lease may fail, too.
     farm.control.tell("A", failure(2));
     assert_eq!(next().await.1, "failure");

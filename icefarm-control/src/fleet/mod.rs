@@ -11,7 +11,7 @@ use crate::ledger::Ledger;
 use crate::machine::{Contact, Farm, Worker};
 use futures::future;
 use icefarm_core::wire::{ErrorCode, ErrorDetail, OneBoard};
-use icefarm_core::{Incarnation, Serial, WorkerName};
+use icefarm_core::{Incarnation, WorkerName};
 use icefarm_net::{Endpoint, HttpClient, HttpError, RequestOptions};
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -57,13 +57,16 @@ impl Fleet {
         loop {
             let present = farm.borrow_and_update().clone();
             attended.retain(|name, (_, task)| {
-                let stays = present.workers.contains_key(name);
+                // One that has left says nothing more; when it is started again it registers.
+                let known = present.workers.get(name);
+                let stays = known.is_some_and(|worker| worker.contact != Contact::Left);
                 if !stays {
                     task.abort();
                 }
                 stays
             });
-            for worker in present.workers.values() {
+            let there = |worker: &&Arc<Worker>| worker.contact != Contact::Left;
+            for worker in present.workers.values().filter(there) {
                 let address = Address::of(worker);
                 if attended.get(&worker.name).is_some_and(|(known, _)| *known == address) {
                     continue;
@@ -82,38 +85,31 @@ impl Fleet {
         }
     }
 
-    /// Asks the workers of these boards, all at the same time, to do something with them. Says
-    /// which of the boards were reached.
+    /// Asks a board's worker to do something with it.
     pub(crate) async fn ask(
         &self,
         farm: &Farm,
         path: &'static str,
-        serials: &[Serial],
-    ) -> Vec<Result<Serial, ErrorDetail>> {
-        let ask = |serial: &Serial| {
-            let serial = serial.clone();
-            let worker = farm.boards.get(&serial).and_then(|board| farm.worker_of(board)).cloned();
-            async move {
-                let Some(worker) = worker else {
-                    let message = format!("no worker has a board `{serial}`");
-                    return Err(ErrorDetail::new(ErrorCode::UnknownSerial, message));
-                };
-                if worker.contact == Contact::Lost {
-                    let message = format!("the worker `{}` of `{serial}` is lost", worker.name);
-                    return Err(ErrorDetail::new(ErrorCode::WorkerUnreachable, message));
-                }
-                let body = OneBoard { serial: serial.clone() };
-                match self.line(&worker).post::<IgnoredAny>(path, &body, self.manners.timeout).await
-                {
-                    Ok(_) => Ok(serial),
-                    Err(HttpError::Answer { error, .. }) => Err(error),
-                    Err(error) => {
-                        Err(ErrorDetail::new(ErrorCode::WorkerUnreachable, error.to_string()))
-                    }
-                }
-            }
+        board: &OneBoard,
+    ) -> Result<(), ErrorDetail> {
+        let serial = &board.serial;
+        let Some(worker) = farm.boards.get(serial).and_then(|board| farm.worker_of(board)) else {
+            let message = format!("no worker has a board `{serial}`");
+            return Err(ErrorDetail::new(ErrorCode::UnknownSerial, message));
         };
-        future::join_all(serials.iter().map(ask)).await
+        if worker.contact.is_gone() {
+            let message = format!(
+                "the worker `{}` of `{serial}` is not there: it is {}",
+                worker.name,
+                worker.contact.as_str()
+            );
+            return Err(ErrorDetail::new(ErrorCode::WorkerUnreachable, message));
+        }
+        match self.line(worker).post::<IgnoredAny>(path, board, self.manners.timeout).await {
+            Ok(_) => Ok(()),
+            Err(HttpError::Answer { error, .. }) => Err(error),
+            Err(error) => Err(ErrorDetail::new(ErrorCode::WorkerUnreachable, error.to_string())),
+        }
     }
 
     fn line(&self, worker: &Worker) -> Line {

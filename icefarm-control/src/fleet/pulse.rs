@@ -5,6 +5,7 @@ use crate::ledger::{Ledger, LedgerError};
 use crate::machine::Command;
 use icefarm_core::wire::{HeartbeatAnswer, HeartbeatNews};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 
 /// So many heartbeats in a row without an answer make a worker unreachable.
@@ -17,10 +18,10 @@ pub(super) async fn run(line: Line, ledger: Arc<Ledger>, manners: Manners) {
     let mut missed = 0;
     loop {
         beats.tick().await;
-        let command = match ask(&line, &ledger, manners).await {
-            Ok(command) => {
+        let commands = match ask(&line, &ledger, manners).await {
+            Ok(answer) => {
                 missed = 0;
-                command
+                told(answer)
             }
             Err(reason) => {
                 missed += 1;
@@ -29,33 +30,46 @@ pub(super) async fn run(line: Line, ledger: Arc<Ledger>, manners: Manners) {
                     continue;
                 }
                 let (worker, incarnation) = (line.worker.clone(), line.incarnation.clone());
-                Command::Unreachable { worker, incarnation }
+                vec![Command::Unreachable { worker, incarnation }]
             }
         };
-        match ledger.submit(command).await {
-            Ok(_) => {}
-            // It has registered anew, or was forgotten: others attend to it now.
-            Err(LedgerError::Refused(refusal)) => {
-                tracing::warn!(worker = %line.worker, "a heartbeat does not count: {refusal}");
+        for command in commands {
+            match ledger.submit(command).await {
+                Ok(_) => {}
+                // It has registered anew, or was forgotten: others attend to it now.
+                Err(LedgerError::Refused(refusal)) => {
+                    tracing::warn!(worker = %line.worker, "a heartbeat does not count: {refusal}");
+                }
+                Err(LedgerError::Failed(_)) => {}
+                Err(LedgerError::Closed) => return,
             }
-            Err(LedgerError::Failed(_)) => {}
-            Err(LedgerError::Closed) => return,
         }
     }
 }
 
-async fn ask(line: &Line, ledger: &Ledger, manners: Manners) -> Result<Command, String> {
+/// What an answer tells of the boards, and of the worker itself.
+fn told(answer: HeartbeatAnswer) -> Vec<Command> {
+    let HeartbeatAnswer { worker, incarnation, boards, stops_in_ms } = answer;
+    let stops = stops_in_ms.map(|ms| Command::Stops {
+        worker: worker.clone(),
+        incarnation: incarnation.clone(),
+        within: Duration::from_millis(ms),
+    });
+    let beat = Command::Heartbeat { worker, incarnation, boards };
+    std::iter::once(beat).chain(stops).collect()
+}
+
+async fn ask(line: &Line, ledger: &Ledger, manners: Manners) -> Result<HeartbeatAnswer, String> {
     let news = HeartbeatNews { now: ledger.now(), tickets: !line.tokens.is_empty() };
     let answer: HeartbeatAnswer = line
         .post("/heartbeat", &news, manners.heartbeat_timeout)
         .await
         .map_err(|error| error.to_string())?;
-    let HeartbeatAnswer { worker, incarnation, boards } = answer;
-    if worker != line.worker {
-        return Err(format!("worker {worker} answers at its address"));
+    if answer.worker != line.worker {
+        return Err(format!("worker {} answers at its address", answer.worker));
     }
-    if incarnation != line.incarnation {
+    if answer.incarnation != line.incarnation {
         return Err("it was started again and has not registered yet".to_owned());
     }
-    Ok(Command::Heartbeat { worker, incarnation, boards })
+    Ok(answer)
 }

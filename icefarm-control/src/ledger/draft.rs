@@ -81,7 +81,7 @@ impl Draft {
         let before = self.batch.entries.len();
         let mut touched = BTreeSet::new();
         for change in decision.changes {
-            if let Some(entry) = story::of_change(&self.farm, &change) {
+            if let Some(entry) = story::of_change(&self.farm, &change, self.batch.at) {
                 self.note(entry);
             }
             touch(&self.farm, &change, &mut touched);
@@ -161,7 +161,14 @@ fn touch(farm: &Farm, change: &Change, touched: &mut BTreeSet<Serial>) {
             Some(known) if known.contact == Contact::Reachable => return,
             _ => worker,
         },
+        Change::BoardDrained { serial, .. } => {
+            touched.insert(serial.clone());
+            return;
+        }
         Change::WorkerSilent { worker }
+        | Change::WorkerStops { worker, .. }
+        | Change::WorkerDrained { worker, .. }
+        | Change::WorkerLeft { worker, .. }
         | Change::WorkerLost { worker, .. }
         | Change::WorkerFound { worker, .. } => worker,
         _ => return,

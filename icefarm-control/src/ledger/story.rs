@@ -34,7 +34,7 @@ fn warning(entry: JournalEntry) -> JournalEntry {
 }
 
 /// What to say about a change of `farm`, which has not been made yet, if anything.
-pub(super) fn of_change(farm: &Farm, change: &Change) -> Option<JournalEntry> {
+pub(super) fn of_change(farm: &Farm, change: &Change, now: Timestamp) -> Option<JournalEntry> {
     use Happening as What;
     Some(match change {
         Change::WorkerRegistered(worker) => {
@@ -69,6 +69,42 @@ pub(super) fn of_change(farm: &Farm, change: &Change) -> Option<JournalEntry> {
         Change::WorkerLost { worker, .. } => {
             let text = format!("worker {worker} is lost: it has not answered for too long");
             warning(of_worker(What::WorkerLost, worker, text))
+        }
+        Change::WorkerStops { worker, at } => {
+            let leases = farm.leases.keys().filter_map(|serial| farm.boards.get(serial));
+            let leases = leases.filter(|board| board.worker == *worker).count();
+            let left = at.since(now).as_secs();
+            let waits = match leases {
+                0 => String::new(),
+                1 => format!("; 1 lease has {left} s left"),
+                some => format!("; {some} leases have {left} s left"),
+            };
+            let text = format!("worker {worker} is stopping: nothing new is placed on it{waits}");
+            of_worker(What::WorkerStops, worker, text)
+        }
+        Change::WorkerLeft { worker, .. } => {
+            let text = format!("worker {worker} has stopped in good order");
+            of_worker(What::WorkerLeft, worker, text)
+        }
+        Change::WorkerDrained { worker, on: true } => {
+            let text = format!(
+                "an operator takes worker {worker} out of service: nothing new is placed on it"
+            );
+            of_worker(What::WorkerDrained, worker, text)
+        }
+        Change::WorkerDrained { worker, on: false } => {
+            let text = format!("an operator takes worker {worker} back into service");
+            of_worker(What::WorkerUndrained, worker, text)
+        }
+        Change::BoardDrained { serial, on: true } => {
+            let text = format!(
+                "an operator takes board {serial} out of service: nothing new is placed on it"
+            );
+            of_board(What::BoardDrained, farm, serial, text)
+        }
+        Change::BoardDrained { serial, on: false } => {
+            let text = format!("an operator takes board {serial} back into service");
+            of_board(What::BoardUndrained, farm, serial, text)
         }
         Change::Woke { .. } | Change::WorkerFound { .. } => return None,
         Change::WorkerForgotten { worker } => {
@@ -165,6 +201,7 @@ pub(super) fn of_change(farm: &Farm, change: &Change) -> Option<JournalEntry> {
                 EndReason::Ended
                     | EndReason::Expired
                     | EndReason::Revoked
+                    | EndReason::Drained
                     | EndReason::BoardDeleted
             );
             let client = Some(lease.client.clone());
@@ -206,7 +243,7 @@ pub(super) fn of_status(
         BoardStatus::Reserved => "is reserved",
         BoardStatus::Broken => "is broken",
         BoardStatus::Offline => "is offline",
-        BoardStatus::Draining => "is taken out of service",
+        BoardStatus::Draining => "is out of service",
         _ => status.as_str(),
     };
     let reason = match (status, reason) {

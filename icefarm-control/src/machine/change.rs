@@ -49,6 +49,34 @@ pub enum Change {
         /// The worker.
         worker: WorkerName,
     },
+    /// A worker is stopping. Not stored.
+    WorkerStops {
+        /// The worker.
+        worker: WorkerName,
+        /// When it ends the leases that are left.
+        at: Timestamp,
+    },
+    /// A worker has stopped in good order. Its leases were ended before.
+    WorkerLeft {
+        /// The worker.
+        worker: WorkerName,
+        /// When.
+        at: Timestamp,
+    },
+    /// An operator takes a worker out of service, or back into it.
+    WorkerDrained {
+        /// The worker.
+        worker: WorkerName,
+        /// Whether it is out of service now.
+        on: bool,
+    },
+    /// An operator takes a board out of service, or back into it.
+    BoardDrained {
+        /// The board.
+        serial: Serial,
+        /// Whether it is out of service now.
+        on: bool,
+    },
     /// A worker reports boards that another worker has. Not stored.
     ClaimsRefused {
         /// The worker whose word is not taken.
@@ -148,6 +176,7 @@ impl Change {
             Self::Woke { .. }
                 | Self::WorkerHeard { .. }
                 | Self::WorkerSilent { .. }
+                | Self::WorkerStops { .. }
                 | Self::ClaimsRefused { .. }
                 | Self::BoardMissing { .. }
                 | Self::WaiterSeen { .. }
@@ -171,6 +200,8 @@ pub enum EndReason {
         /// The same for programs, if the worker would not have taken the lease at all.
         code: Option<ErrorCode>,
     },
+    /// The worker was stopped, and did not wait any longer for the lease to end.
+    Drained,
     /// The worker has not answered for too long.
     WorkerLost,
     /// The board was unplugged, or did not come back after its worker's restart.
@@ -190,6 +221,7 @@ impl EndReason {
             Self::Expired => "expired",
             Self::Revoked => "revoked",
             Self::Failed { .. } => "failed",
+            Self::Drained => "drained",
             Self::WorkerLost => "worker_lost",
             Self::BoardGone => "board_gone",
             Self::BoardDeleted => "board_deleted",
@@ -212,6 +244,7 @@ impl EndReason {
         "expired",
         "revoked",
         "failed",
+        "drained",
         "worker_lost",
         "board_gone",
         "board_deleted",
@@ -221,7 +254,7 @@ impl EndReason {
     /// Whether the board failed its holder, who is then told by the event `failure` too.
     #[must_use]
     pub fn is_failure(&self) -> bool {
-        !matches!(self, Self::Ended | Self::Expired | Self::Revoked)
+        !matches!(self, Self::Ended | Self::Expired | Self::Revoked | Self::Drained)
     }
 }
 
@@ -233,6 +266,9 @@ impl fmt::Display for EndReason {
             Self::Expired => "its time ran out and it was not extended",
             Self::Revoked => "an operator ended it",
             Self::Failed { reason, .. } => reason,
+            Self::Drained => {
+                "the board's worker was stopped, and did not wait any longer for the lease to end"
+            }
             Self::WorkerLost => "the board's worker has not answered for too long",
             Self::BoardGone => "the board is not plugged to its worker any more",
             Self::BoardDeleted => "an operator deleted the board",

@@ -35,6 +35,8 @@ pub struct Farm {
     pub given: BTreeMap<Serial, Given>,
     /// The next lease. It is above everything that was given or reported so far.
     pub next_lease: LeaseId,
+    /// What operators have taken out of service.
+    pub drained: Drained,
     /// The answers to requests that may be repeated.
     pub requests: BTreeMap<(ClientName, RequestId), Arc<Answered>>,
     /// The requests that wait for boards, by their arrival.
@@ -64,7 +66,7 @@ pub struct Worker {
     pub plugins: Vec<PluginInfo>,
     /// When it registered, or when it was given up.
     pub seen: Timestamp,
-    /// Whether control reaches it. Only [`Contact::Lost`] is stored.
+    /// Whether control reaches it. Only [`Contact::Lost`] and [`Contact::Left`] are stored.
     pub contact: Contact,
     /// When it last registered or answered since control started. Not stored.
     pub heard: Option<Timestamp>,
@@ -72,6 +74,8 @@ pub struct Worker {
     pub answered: bool,
     /// Boards that it reports although another worker has them. Not stored.
     pub refused: BTreeSet<Serial>,
+    /// When it ends the leases that are left, if it is stopping. Not stored.
+    pub stops: Option<Timestamp>,
 }
 
 impl Worker {
@@ -93,6 +97,8 @@ pub enum Contact {
     Unreachable,
     /// It was silent for so long that its leases were ended.
     Lost,
+    /// It was stopped in good order.
+    Left,
 }
 
 impl Contact {
@@ -104,7 +110,14 @@ impl Contact {
             Self::Reachable => "reachable",
             Self::Unreachable => "unreachable",
             Self::Lost => "lost",
+            Self::Left => "left",
         }
+    }
+
+    /// Whether nothing of the worker is waited for, so that another one may have its boards.
+    #[must_use]
+    pub fn is_gone(self) -> bool {
+        matches!(self, Self::Lost | Self::Left)
     }
 }
 
@@ -224,6 +237,7 @@ impl Farm {
             leases: BTreeMap::new(),
             given: BTreeMap::new(),
             next_lease: LeaseId(1),
+            drained: Drained::default(),
             requests: BTreeMap::new(),
             queue: BTreeMap::new(),
             labels: BTreeMap::new(),
@@ -249,6 +263,17 @@ impl Farm {
                 worker.contact = Contact::Lost;
                 worker.seen = *at;
             }),
+            Change::WorkerLeft { worker, at } => self.worker(worker, |worker| {
+                worker.contact = Contact::Left;
+                worker.seen = *at;
+                worker.stops = None;
+                worker.refused.clear();
+            }),
+            Change::WorkerStops { worker, at } => {
+                self.worker(worker, |worker| worker.stops = Some(*at));
+            }
+            Change::WorkerDrained { worker, on } => set(&mut self.drained.workers, worker, *on),
+            Change::BoardDrained { serial, on } => set(&mut self.drained.boards, serial, *on),
             Change::WorkerFound { worker, at } => self.worker(worker, |worker| {
                 worker.contact = Contact::Awaited;
                 worker.seen = *at;
@@ -332,10 +357,11 @@ impl Farm {
         let mut farm = self.clone();
         farm.awake = farm.started;
         for worker in farm.workers.values_mut().map(Arc::make_mut) {
-            if worker.contact != Contact::Lost {
+            if !worker.contact.is_gone() {
                 worker.contact = Contact::Awaited;
             }
             worker.heard = None;
+            worker.stops = None;
             worker.answered = true;
             worker.refused.clear();
         }
@@ -378,7 +404,21 @@ impl Farm {
         if self.given.get(serial).is_some_and(|given| board.report.token < given.lease) {
             return Some(Obstacle::Settling);
         }
-        None
+        self.drain(board).map(|_| Obstacle::Draining)
+    }
+
+    /// Why nothing new is placed on the board although it may be sound; nothing if it is in
+    /// service.
+    #[must_use]
+    pub fn drain(&self, board: &Board) -> Option<Drain> {
+        if self.drained.boards.contains(board.serial()) {
+            return Some(Drain::Board);
+        }
+        if self.drained.workers.contains(&board.worker) {
+            return Some(Drain::Worker);
+        }
+        let stops = self.worker_of(board).and_then(|worker| worker.stops);
+        stops.map(|_| Drain::Stopping)
     }
 
     /// Whether the farm has real boards. Those of a lost worker do not count, nor those of one that
@@ -386,8 +426,7 @@ impl Farm {
     #[must_use]
     pub fn has_real_boards(&self) -> bool {
         let there = |board: &Board| {
-            self.worker_of(board)
-                .is_some_and(|worker| worker.answered && worker.contact != Contact::Lost)
+            self.worker_of(board).is_some_and(|worker| worker.answered && !worker.contact.is_gone())
         };
         self.boards.values().any(|board| !board.report.simulated && there(board))
     }
@@ -410,6 +449,7 @@ impl Farm {
             // The worker has yet to hear that the lease is over, and will then recover the board.
             Some(Obstacle::Settling) => BoardStatus::AwaitFlashDefault,
             Some(Obstacle::Status(status)) => status,
+            Some(Obstacle::Draining) => BoardStatus::Draining,
             None => BoardStatus::Available,
         }
     }
@@ -444,6 +484,37 @@ pub enum Obstacle {
     Settling,
     /// Its worker says that it is at something else.
     Status(BoardStatus),
+    /// It could be granted, and is out of service.
+    Draining,
+}
+
+/// What operators have taken out of service, until they take it back: boards and workers that come
+/// again under the same name are out of service still.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Drained {
+    /// The workers.
+    pub workers: BTreeSet<WorkerName>,
+    /// The boards.
+    pub boards: BTreeSet<Serial>,
+}
+
+/// Why nothing new is placed on a board.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drain {
+    /// An operator drains it.
+    Board,
+    /// An operator drains its worker.
+    Worker,
+    /// Its worker is stopping.
+    Stopping,
+}
+
+fn set<T: Ord + Clone>(all: &mut BTreeSet<T>, one: &T, on: bool) {
+    if on {
+        all.insert(one.clone());
+    } else {
+        all.remove(one);
+    }
 }
 
 /// A duration as it travels.

@@ -54,7 +54,8 @@ pub(crate) fn serving(serial: &str, lease: u64, rev: u64) -> BoardReport {
 }
 
 pub(crate) fn failed(serial: &str, lease: u64, rev: u64) -> BoardReport {
-    let ended = EndedLease { lease: LeaseId(lease), reason: "no clock".into(), code: None };
+    let reason = "no clock".into();
+    let ended = EndedLease { lease: LeaseId(lease), reason, code: None, drained: false };
     let status = BoardStatus::AwaitFlashDefault;
     BoardReport { status, ended: Some(ended), ..free(serial, lease, rev) }
 }
@@ -75,6 +76,7 @@ pub(crate) fn registration(
         kinds: vec![kind("pulse count")],
         plugins: Vec::new(),
         boards,
+        stops_in_ms: None,
     }
 }
 

@@ -13,6 +13,7 @@
 
 mod change;
 mod draft;
+mod drain;
 mod farm;
 mod labels;
 mod leases;
@@ -25,6 +26,8 @@ mod workers;
 
 #[cfg(test)]
 mod distrust;
+#[cfg(test)]
+mod drain_tests;
 #[cfg(any(test, feature = "store-suite"))]
 #[cfg_attr(not(test), allow(dead_code, reason = "the suite of stores needs part of it"))]
 #[allow(clippy::unwrap_used, reason = "a test may stop where it fails")]
@@ -44,7 +47,9 @@ mod wake_tests;
 
 pub use change::{Change, EndReason};
 pub(crate) use farm::millis;
-pub use farm::{Answered, Board, Contact, Farm, Given, Lease, Obstacle, Secret, Worker};
+pub use farm::{
+    Answered, Board, Contact, Drain, Drained, Farm, Given, Lease, Obstacle, Secret, Worker,
+};
 pub use labels::{Labels, NAME_LABEL};
 pub use limits::{ClientLimit, Excess, LimitError, LimitedBy, NamePattern};
 pub use queue::{Cancelled, WaitEnd, Waiting};
@@ -141,6 +146,36 @@ pub enum Command {
         worker: WorkerName,
         /// Which start of it was asked.
         incarnation: Incarnation,
+    },
+    /// A worker says that it is stopping. No start of a worker takes that back.
+    Stops {
+        /// The worker.
+        worker: WorkerName,
+        /// Which start of it speaks.
+        incarnation: Incarnation,
+        /// How long it still waits for its leases to end.
+        within: Duration,
+    },
+    /// A worker has stopped in good order.
+    Leave {
+        /// The worker.
+        worker: WorkerName,
+        /// Which start of it speaks.
+        incarnation: Incarnation,
+    },
+    /// An operator takes a worker out of service, or back into it.
+    DrainWorker {
+        /// The worker.
+        worker: WorkerName,
+        /// Whether it is to be out of service.
+        on: bool,
+    },
+    /// An operator takes a board out of service, or back into it.
+    DrainBoard {
+        /// The board.
+        serial: Serial,
+        /// Whether it is to be out of service.
+        on: bool,
     },
     /// A client wants boards.
     Reserve {
@@ -274,6 +309,8 @@ pub enum Answer {
     Cancelled(CancelAnswer),
     /// These boards were extended or ended.
     Serials(Vec<Serial>),
+    /// Of what goes out of service or comes back, these boards are held.
+    Held(Vec<Serial>),
     /// The worker's word was taken, except of these boards, which another worker has.
     Reported {
         /// The boards, sorted.
@@ -300,6 +337,12 @@ pub fn decide(farm: &Farm, command: Command, now: Timestamp) -> Result<Decision,
         Command::Unreachable { worker, incarnation } => {
             workers::unreachable(&mut draft, &worker, &incarnation)
         }
+        Command::Stops { worker, incarnation, within } => {
+            drain::stops(&mut draft, &worker, &incarnation, within)
+        }
+        Command::Leave { worker, incarnation } => drain::leave(&mut draft, &worker, &incarnation),
+        Command::DrainWorker { worker, on } => drain::worker(&mut draft, &worker, on),
+        Command::DrainBoard { serial, on } => drain::board(&mut draft, &serial, on),
         Command::Reserve { request, reservation } => {
             reserve::reserve(&mut draft, *request, reservation)
         }

@@ -38,7 +38,8 @@ fn status() -> impl Strategy<Value = BoardStatus> {
 /// Reports of every sort, sensible or not: control must not trust workers to be right.
 fn report() -> impl Strategy<Value = BoardReport> {
     let lease = prop::option::weighted(0.3, 0u64..30);
-    (name(&SERIALS), status(), 0u64..30, 0u64..4, lease.clone(), lease).prop_map(
+    let ended = prop::option::weighted(0.3, (0u64..30, any::<bool>()));
+    (name(&SERIALS), status(), 0u64..30, 0u64..4, lease, ended).prop_map(
         |(name, status, token, rev, lease, ended)| BoardReport {
             serial: serial(name),
             status,
@@ -52,9 +53,10 @@ fn report() -> impl Strategy<Value = BoardReport> {
                 client: "ann".parse().unwrap(),
                 phase: LeasePhase::Ready,
             }),
-            ended: ended.map(|ended| EndedLease {
+            ended: ended.map(|(ended, drained)| EndedLease {
                 lease: LeaseId(ended),
                 reason: "broke".into(),
+                drained,
                 code: None,
             }),
         },
@@ -203,6 +205,19 @@ fn command() -> impl Strategy<Value = Command> {
         1 => name(&WORKERS).prop_map(|name| Command::ForgetWorker { worker: name.parse().unwrap() }),
         1 => name(&SERIALS).prop_map(|name| Command::RecallBoard { serial: serial(name) }),
         1 => name(&SERIALS).prop_map(|name| Command::DeleteBoard { serial: serial(name) }),
+        1 => (name(&SERIALS), any::<bool>())
+            .prop_map(|(name, on)| Command::DrainBoard { serial: serial(name), on }),
+        1 => (name(&WORKERS), any::<bool>())
+            .prop_map(|(name, on)| Command::DrainWorker { worker: name.parse().unwrap(), on }),
+        1 => (worker(), 0u64..100).prop_map(|((worker, i), seconds)| Command::Stops {
+            worker: worker.parse().unwrap(),
+            incarnation: i.into(),
+            within: Duration::from_secs(seconds),
+        }),
+        1 => worker().prop_map(|(worker, i)| Command::Leave {
+            worker: worker.parse().unwrap(),
+            incarnation: i.into(),
+        }),
         1 => Just(Command::Wake),
         3 => Just(Command::Tick),
     ]
@@ -297,6 +312,7 @@ fn can_hope(farm: &Farm, waiting: &Waiting) -> bool {
             && farm.workers[&board.worker].contact == Contact::Reachable
             && board.missing.is_none()
             && board.report.status != BoardStatus::Broken
+            && farm.drain(board).is_none()
     });
     let amount = waiting.amount() as usize;
     in_service.count() >= amount
@@ -331,6 +347,7 @@ impl Witness {
                     assert_eq!(board.report.status, BoardStatus::Available);
                     assert_eq!(present.workers[&board.worker].contact, Contact::Reachable);
                     assert!(board.missing.is_none() && board.report.lease.is_none());
+                    assert_eq!(present.drain(board), None);
                     assert!(live.insert(lease.serial.clone(), lease.clone()).is_none());
                     self.granted += 1;
                 }

@@ -160,7 +160,11 @@ impl Farm {
         }
         let wanted = Wanted::of(self, ask);
         if !wanted.is_in_service() {
-            return "too few of the boards that would do are in service".to_owned();
+            let too_few = "too few of the boards that would do are in service";
+            return match wanted.drained() {
+                0 => too_few.to_owned(),
+                drained => format!("{too_few}; drained: {drained}"),
+            };
         }
         let mut share = Share::behind(self, |other| {
             (Reverse(other.priority()), other.arrival)

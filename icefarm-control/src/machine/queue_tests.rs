@@ -439,6 +439,58 @@ fn boards_are_chosen_by_labels() {
 }
 
 #[test]
+fn what_is_drained_is_granted_to_nobody_who_waits() {
+    let board = |on| Command::DrainBoard { serial: serial("A"), on };
+    let mut lab = Lab::with(&["A", "B"]);
+    lab.reserve("ann", 2);
+    lab.settle();
+    lab.queue(wait_for("bob", named(&["A"])));
+    lab.queue(wait("cy", 2));
+    assert_eq!(lab.queue(wait("dan", 1)), 3);
+    lab.run(board(true));
+    let why = lab.farm.why_waiting(lab.farm.line()[0]);
+    assert_eq!(why, "too few of the boards that would do are in service; drained: 1");
+    lab.end_all("ann");
+    // Nothing is set aside for those who wait for what may never come back.
+    assert_eq!(told(&lab.settle()), ["dan meta: reservation granted"]);
+    assert_eq!((lab.holders(), lab.line_up()), (vec!["B:dan".to_owned()], vec!["bob", "cy"]));
+    lab.settle();
+    // A request for exactly that board may come while it is out of service.
+    assert_eq!(lab.queue(wait_for("eve", named(&["A"]))), 3);
+    let refusal = lab.reserve_named("fay", &["A"]).unwrap_err();
+    assert_eq!(refusal.detail().code, ErrorCode::NotAvailable);
+
+    let back = lab.run(board(false));
+    assert_eq!(told(&back), ["bob meta: reservation granted"], "at once, without a report");
+    assert_eq!(lab.line_up(), ["cy", "eve"]);
+}
+
+#[test]
+fn who_waits_for_a_worker_that_is_drained_or_stops_is_served_when_it_is_back() {
+    let worker = |on| Command::DrainWorker { worker: "w".parse().unwrap(), on };
+    let mut lab = Lab::with(&["A"]);
+    lab.reserve("ann", 1);
+    lab.queue(wait("bob", 1));
+    lab.run(worker(true));
+    lab.end_all("ann");
+    assert_eq!(told(&lab.settle()), [""; 0]);
+    lab.run(worker(false));
+    assert_eq!(lab.holders(), ["A:bob"]);
+
+    lab.settle();
+    lab.queue(wait("cy", 1));
+    let (name, incarnation) = (|| "w".parse().unwrap(), "w1".into());
+    let within = Duration::from_secs(60);
+    lab.run(Command::Stops { worker: name(), incarnation, within });
+    lab.end_all("bob");
+    assert_eq!(told(&lab.settle()), [""; 0]);
+    lab.run(Command::Leave { worker: name(), incarnation: "w1".into() });
+    assert_eq!(lab.line_up(), ["cy"], "it waits on");
+    lab.join("w", "w2", vec![free("A", 2, 1)]);
+    assert_eq!(lab.holders(), ["A:cy"]);
+}
+
+#[test]
 fn a_label_may_be_what_somebody_waits_for() {
     let mut lab = Lab::with(&["A", "B"]);
     let set = |serial: &str| Command::Label {

@@ -64,6 +64,11 @@ impl<'f> Wanted<'f> {
         self.number(|_| true)
     }
 
+    /// How many boards would do that are drained.
+    pub(super) fn drained(&self) -> usize {
+        self.number(|board| self.farm.drain(board).is_some())
+    }
+
     /// Whether enough boards are in service, free or not. If not, nobody knows whether the request
     /// will ever be met, and nothing is set aside for it.
     pub(super) fn is_in_service(&self) -> bool {
@@ -95,10 +100,11 @@ impl Farm {
             BoardStatus::Broken | BoardStatus::Offline | BoardStatus::Draining
         );
         let is_out = match self.obstacle(board) {
-            Some(Obstacle::Offline) => true,
+            Some(Obstacle::Offline | Obstacle::Draining) => true,
             Some(Obstacle::Leased | Obstacle::Settling | Obstacle::Status(_)) | None => fails,
         };
-        is_reached && board.missing.is_none() && !is_out
+        // Who holds a board that is drained is its last holder for now.
+        is_reached && board.missing.is_none() && !is_out && self.drain(board).is_none()
     }
 }
 
@@ -279,7 +285,7 @@ pub(super) fn check(farm: &Farm, ask: &ReserveRequest, is_patient: bool) -> Resu
 fn offering(farm: &Farm, kind: &Kind, args: &Object, is_patient: bool) -> Result<(), Refusal> {
     let living = || {
         let workers = farm.workers.values();
-        workers.filter(|worker| is_patient || worker.contact != Contact::Lost)
+        workers.filter(|worker| is_patient || !worker.contact.is_gone())
     };
     let mut wrong = None;
     for worker in living() {

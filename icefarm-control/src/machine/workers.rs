@@ -1,11 +1,12 @@
 //! Workers come, report their boards, and go.
 
 use super::draft::Draft;
-use super::{Answer, Board, Change, Contact, EndReason, Farm, Refusal, Secret, Worker};
+use super::{Answer, Board, Change, Contact, EndReason, Farm, Refusal, Secret, Worker, drain};
 use icefarm_core::wire::{BoardReport, BoardStatus, Event, PROTOCOL, Registration, events};
 use icefarm_core::{Incarnation, LeaseId, Serial, Timestamp, WorkerName};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The highest lease that a report may name. Above it numbers are not exact in every language
 /// that reads JSON; a farm gets there after granting a thousand leases a second for 285,000 years.
@@ -24,7 +25,9 @@ pub(super) fn register(
     check_tokens(draft.farm(), boards)?;
     let before = draft.farm().workers.get(name).cloned();
     if let Some(before) = &before {
-        if before.former.as_ref() == Some(incarnation) {
+        // A start that has said goodbye says nothing more: this was on its way for long.
+        let is_over = before.contact == Contact::Left && before.incarnation == *incarnation;
+        if is_over || before.former.as_ref() == Some(incarnation) {
             return Err(Refusal::StaleIncarnation { worker: name.clone() });
         }
         let other = before.incarnation != *incarnation;
@@ -37,7 +40,7 @@ pub(super) fn register(
     }
     let same = before.as_ref().filter(|before| before.incarnation == *incarnation);
     let contact = same.map_or(Contact::Awaited, |same| match same.contact {
-        Contact::Lost => Contact::Awaited,
+        contact if contact.is_gone() => Contact::Awaited,
         contact => contact,
     });
     let restarted = before.is_some() && same.is_none();
@@ -60,12 +63,16 @@ pub(super) fn register(
         heard: Some(draft.now),
         answered: before.as_ref().is_some_and(|before| before.answered),
         refused: BTreeSet::new(),
+        stops: same.and_then(|same| same.stops),
     };
     draft.change(Change::WorkerRegistered(Arc::new(worker)));
     if restarted {
         forget_reports(draft, name);
     }
     let refused = take_all(draft, name, registration.boards.clone());
+    if let Some(ms) = registration.stops_in_ms {
+        drain::stop_within(draft, name, Duration::from_millis(ms));
+    }
     Ok(Answer::Reported { refused })
 }
 
@@ -93,7 +100,7 @@ fn is_alive(farm: &Farm, worker: &Worker, now: Timestamp) -> bool {
     match worker.contact {
         Contact::Reachable => true,
         Contact::Awaited => now < farm.awake.after(farm.rules.startup_grace),
-        Contact::Unreachable | Contact::Lost => false,
+        Contact::Unreachable | Contact::Lost | Contact::Left => false,
     }
 }
 
@@ -175,7 +182,7 @@ pub(super) fn delete_board(draft: &mut Draft<'_>, serial: &Serial) -> Result<Ans
 pub(super) fn forget(draft: &mut Draft<'_>, name: &WorkerName) -> Result<Answer, Refusal> {
     let worker = draft.farm().workers.get(name);
     let contact = worker.ok_or_else(|| Refusal::UnknownWorker { worker: name.clone() })?.contact;
-    if !matches!(contact, Contact::Unreachable | Contact::Lost) {
+    if contact != Contact::Unreachable && !contact.is_gone() {
         return Err(Refusal::WorkerThere { worker: name.clone() });
     }
     for board in boards_of(draft.farm(), name) {
@@ -194,14 +201,14 @@ fn hear(draft: &mut Draft<'_>, name: &WorkerName) {
     draft.change(Change::WorkerHeard { worker: name.clone(), at });
 }
 
-fn check_speaker<'f>(
+pub(super) fn check_speaker<'f>(
     farm: &'f Farm,
     worker: &WorkerName,
     incarnation: &Incarnation,
 ) -> Result<&'f Arc<Worker>, Refusal> {
     match farm.workers.get(worker) {
         None => Err(Refusal::UnknownWorker { worker: worker.clone() }),
-        Some(known) if known.incarnation != *incarnation => {
+        Some(known) if known.incarnation != *incarnation || known.contact == Contact::Left => {
             Err(Refusal::StaleIncarnation { worker: worker.clone() })
         }
         Some(known) => Ok(known),
@@ -263,7 +270,7 @@ fn take(draft: &mut Draft<'_>, worker: &WorkerName, report: BoardReport) -> bool
     if let Some(before) = &before {
         if before.worker != *worker {
             let owner = farm.worker_of(before);
-            if owner.is_some_and(|owner| owner.contact != Contact::Lost) {
+            if owner.is_some_and(|owner| !owner.contact.is_gone()) {
                 return false;
             }
         } else if report.rev < before.report.rev {
@@ -283,8 +290,9 @@ fn take(draft: &mut Draft<'_>, worker: &WorkerName, report: BoardReport) -> bool
     if let Some(lease) = draft.farm().leases.get(&serial).map(|lease| lease.id) {
         match ended {
             Some(ended) if ended.lease == lease => {
-                let (reason, code) = (ended.reason, ended.code);
-                draft.end_lease(&serial, EndReason::Failed { reason, code });
+                let failed = || EndReason::Failed { reason: ended.reason, code: ended.code };
+                let reason = if ended.drained { EndReason::Drained } else { failed() };
+                draft.end_lease(&serial, reason);
             }
             _ if token > lease => draft.end_lease(&serial, EndReason::Superseded),
             _ => {}
@@ -300,7 +308,7 @@ pub(super) fn wake(draft: &mut Draft<'_>) {
     draft.change(Change::Woke { at });
 }
 
-fn boards_of(farm: &Farm, worker: &WorkerName) -> Vec<Arc<Board>> {
+pub(super) fn boards_of(farm: &Farm, worker: &WorkerName) -> Vec<Arc<Board>> {
     farm.boards.values().filter(|board| board.worker == *worker).cloned().collect()
 }
 
@@ -311,7 +319,9 @@ fn major(version: &str) -> &str {
 /// When a worker wants a tick.
 pub(super) fn due(farm: &Farm, worker: &Worker) -> Timestamp {
     match worker.contact {
-        Contact::Lost => worker.seen.max(farm.awake).after(farm.rules.forget_worker_after),
+        Contact::Lost | Contact::Left => {
+            worker.seen.max(farm.awake).after(farm.rules.forget_worker_after)
+        }
         _ => worker.heard.unwrap_or(farm.started).max(farm.awake).after(farm.rules.lost_after),
     }
 }
@@ -320,7 +330,7 @@ pub(super) fn due(farm: &Farm, worker: &Worker) -> Timestamp {
 /// with it.
 pub(super) fn missing_due(farm: &Farm, board: &Board) -> Option<Timestamp> {
     let worker = farm.worker_of(board)?;
-    let since = board.missing.filter(|_| worker.contact != Contact::Lost)?;
+    let since = board.missing.filter(|_| !worker.contact.is_gone())?;
     Some(since.max(farm.awake).after(farm.rules.lost_after))
 }
 
@@ -333,7 +343,7 @@ pub(super) fn tick(draft: &mut Draft<'_>) {
         }
         let name = worker.name.clone();
         let boards = boards_of(draft.farm(), &name);
-        if worker.contact == Contact::Lost {
+        if worker.contact.is_gone() {
             for board in boards {
                 draft.change(Change::BoardRemoved { serial: board.serial().clone() });
             }

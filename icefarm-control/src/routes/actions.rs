@@ -1,5 +1,5 @@
-//! What an operator does to one board or worker: `POST /v1/boards/SERIAL/end`, `/reboot` and
-//! `/delete`, `POST /v1/workers/NAME/forget`.
+//! What an operator does to one board or worker: `POST /v1/boards/SERIAL/end`, `/reboot`,
+//! `/delete` and `/drain`, `POST /v1/workers/NAME/forget` and `/drain`.
 //!
 //! Each wants a body of JSON, which may be `{}`, so that no page of another origin can send it
 //! without being asked. `{"lease": 7}` means the board only while that lease is on it.
@@ -9,7 +9,7 @@ use super::permit::{Asker, Deed, asker};
 use super::{Context, boards, details, needed};
 use crate::ledger::Trail;
 use crate::machine::{Answer, Command, Lease};
-use icefarm_core::wire::{BoardActionAnswer, ErrorCode, ErrorDetail};
+use icefarm_core::wire::{BoardActionAnswer, DrainAnswer, ErrorCode, ErrorDetail};
 use icefarm_core::{Args, LeaseId, Serial, WorkerName};
 use icefarm_net::{ApiError, answer};
 use percent_encoding::percent_decode_str;
@@ -26,6 +26,9 @@ pub(super) fn routes(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
         .and(asker(context))
         .and(body())
         .then(|serial: String, deed: String, asker: Asker, args| async move {
+            if deed == "drain" {
+                return answer(drain_board(&asker, &serial, args).await);
+            }
             answer(act(&asker, &serial, &deed, args).await)
         });
     let worker = warp::path!("v1" / "workers" / String / "forget")
@@ -35,7 +38,18 @@ pub(super) fn routes(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
         .then(|name: String, asker: Asker, args| async move {
             answer(forget(&asker, &name, args).await)
         });
-    board.or(worker).unify().boxed()
+    board.or(worker).unify().or(drains(context)).unify().boxed()
+}
+
+fn drains(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
+    warp::path!("v1" / "workers" / String / "drain")
+        .and(warp::post())
+        .and(asker(context))
+        .and(icefarm_net::args(context.body.clone()))
+        .then(|name: String, asker: Asker, args| async move {
+            answer(drain_worker(&asker, &name, args).await)
+        })
+        .boxed()
 }
 
 async fn act(
@@ -70,7 +84,7 @@ async fn act(
     let reached = match act {
         Act::End => end(asker, &serial, only.or(lease.map(|lease| lease.id)), trail).await?,
         Act::Delete => boards::delete(asker, &serial, trail).await?,
-        Act::Reboot => boards::reboot(asker, &serial, trail).await?,
+        Act::Reboot => boards::reboot(asker, &farm, &serial, trail).await?,
     };
     let (lease, client) = lease.map(|lease| (lease.id, lease.client.clone())).unzip();
     Ok(BoardActionAnswer { serial, lease, client, reached })
@@ -110,10 +124,57 @@ fn moved_on(serial: &Serial, lease: Option<&Arc<Lease>>) -> ApiError {
 async fn forget(asker: &Asker, name: &str, args: Option<Args>) -> Result<Value, ApiError> {
     asker.permit(Deed::Operate, &asker.trail("forget_worker")).await?;
     needed(args)?;
-    let bad = |reason: String| ApiError::new(ErrorCode::BadRequest, format!("the path: {reason}"));
-    let name = percent_decode_str(name).decode_utf8().map_err(|error| bad(error.to_string()))?;
-    let worker = WorkerName::new(&*name).map_err(|error| bad(error.to_string()))?;
+    let worker = worker(name)?;
     let trail = asker.trail("forget_worker").worker(&worker);
     asker.submit_for(Command::ForgetWorker { worker: worker.clone() }, trail).await?;
     Ok(json!({ "worker": worker }))
+}
+
+fn worker(name: &str) -> Result<WorkerName, ApiError> {
+    let bad = |reason: String| ApiError::new(ErrorCode::BadRequest, format!("the path: {reason}"));
+    let name = percent_decode_str(name).decode_utf8().map_err(|error| bad(error.to_string()))?;
+    WorkerName::new(&*name).map_err(|error| bad(error.to_string()))
+}
+
+/// Out of service unless `on` is false.
+fn on(args: Option<Args>) -> Result<bool, ApiError> {
+    Ok(needed(args)?.take::<Option<bool>>("on")?.unwrap_or(true))
+}
+
+/// What the audit log says of it.
+fn drain_word(on: bool) -> &'static str {
+    if on { "drain" } else { "undrain" }
+}
+
+async fn drain_worker(
+    asker: &Asker,
+    name: &str,
+    args: Option<Args>,
+) -> Result<DrainAnswer, ApiError> {
+    asker.permit(Deed::Operate, &asker.trail("drain")).await?;
+    let (worker, on) = (worker(name)?, on(args)?);
+    let trail = asker.trail(drain_word(on)).worker(&worker);
+    let command = Command::DrainWorker { worker: worker.clone(), on };
+    let held = asker.submit_for(command, trail).await?;
+    Ok(DrainAnswer { serial: None, worker: Some(worker), draining: on, held: held_of(held) })
+}
+
+async fn drain_board(
+    asker: &Asker,
+    serial: &str,
+    args: Option<Args>,
+) -> Result<DrainAnswer, ApiError> {
+    asker.permit(Deed::Operate, &asker.trail("drain")).await?;
+    let (serial, on) = (details::serial(serial)?, on(args)?);
+    let trail = asker.trail(drain_word(on)).serials(std::slice::from_ref(&serial));
+    let command = Command::DrainBoard { serial: serial.clone(), on };
+    let held = asker.submit_for(command, trail).await?;
+    Ok(DrainAnswer { serial: Some(serial), worker: None, draining: on, held: held_of(held) })
+}
+
+fn held_of(answer: Answer) -> Vec<Serial> {
+    match answer {
+        Answer::Held(serials) => serials,
+        _ => Vec::new(),
+    }
 }

@@ -5,7 +5,7 @@ use super::{Context, call, details, read};
 use crate::ledger::{Trail, of_reboot};
 use crate::machine::{Command, Contact, Farm};
 use futures::future::join_all;
-use icefarm_core::wire::{ErrorCode, ErrorDetail, Serials};
+use icefarm_core::wire::{ErrorCode, OneBoard, Serials};
 use icefarm_core::{Args, Serial};
 use icefarm_net::{ApiError, answer};
 use std::collections::BTreeSet;
@@ -76,7 +76,7 @@ async fn each(asker: &Asker, args: Option<Args>, act: Act) -> Result<Vec<Serial>
         let trail = trail.client(holder(serial).as_ref());
         match act {
             Act::Delete => delete(context, serial, trail).await,
-            _ => reboot(context, serial, trail).await,
+            _ => reboot(context, &farm, serial, trail).await,
         }
     }));
     let mut reached = Vec::new();
@@ -89,16 +89,20 @@ async fn each(asker: &Asker, args: Option<Args>, act: Act) -> Result<Vec<Serial>
     Ok(reached)
 }
 
-/// Has a board rebooted by its worker.
+/// Has a board rebooted by its worker, while the lease is on it that is on it in `farm`.
 pub(super) async fn reboot(
     context: &Context,
+    farm: &Farm,
     serial: &Serial,
     trail: Trail,
 ) -> Result<bool, ApiError> {
-    let farm = known(context, serial)?;
-    ask(context, &farm, "/reboot", serial).await?;
+    if !farm.boards.contains_key(serial) {
+        return Err(details::unknown(serial));
+    }
+    let lease = farm.leases.get(serial).map(|lease| lease.id);
+    context.fleet.ask(farm, "/reboot", &OneBoard { serial: serial.clone(), lease }).await?;
     // It is done, written down or not; what the writing failed of stands in the log.
-    let _ = context.ledger.note(of_reboot(&farm, serial)).await;
+    let _ = context.ledger.note(of_reboot(farm, serial)).await;
     let _ = context.ledger.audit(trail).await;
     Ok(true)
 }
@@ -110,22 +114,22 @@ pub(super) async fn delete(
     serial: &Serial,
     trail: Trail,
 ) -> Result<bool, ApiError> {
-    let farm = known(context, serial)?;
+    let farm = context.ledger.farm();
+    if !farm.boards.contains_key(serial) {
+        return Err(details::unknown(serial));
+    }
     let is_there = is_there(&farm, serial);
     // First the lease, so that its holder is told the cause: the worker may report that it cannot
     // go on with it before it answers.
     context.submit(Command::RecallBoard { serial: serial.clone() }).await?;
     if is_there {
-        ask(context, &farm, "/delete", serial).await?;
+        context
+            .fleet
+            .ask(&farm, "/delete", &OneBoard { serial: serial.clone(), lease: None })
+            .await?;
     }
     context.submit_for(Command::DeleteBoard { serial: serial.clone() }, trail).await?;
     Ok(is_there)
-}
-
-/// The farm, if it has the board.
-fn known(context: &Context, serial: &Serial) -> Result<Arc<Farm>, ApiError> {
-    let farm = context.ledger.farm();
-    if farm.boards.contains_key(serial) { Ok(farm) } else { Err(details::unknown(serial)) }
 }
 
 /// Whether the board's worker can be asked about it.
@@ -134,18 +138,4 @@ fn is_there(farm: &Farm, serial: &Serial) -> bool {
         let worker = farm.worker_of(board).map(|worker| worker.contact);
         board.missing.is_none() && matches!(worker, Some(Contact::Reachable | Contact::Awaited))
     })
-}
-
-async fn ask(
-    context: &Context,
-    farm: &Farm,
-    path: &'static str,
-    serial: &Serial,
-) -> Result<(), ApiError> {
-    let asked = context.fleet.ask(farm, path, std::slice::from_ref(serial)).await;
-    match asked.into_iter().next() {
-        Some(Ok(_)) => Ok(()),
-        Some(Err(error)) => Err(error.into()),
-        None => Err(ErrorDetail::new(ErrorCode::UnknownSerial, "no worker was asked").into()),
-    }
 }

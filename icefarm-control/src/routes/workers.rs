@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use warp::Filter;
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
@@ -79,7 +80,7 @@ async fn report(
     shown: Option<&str>,
     body: Option<Object>,
 ) -> Result<serde_json::Value, ApiError> {
-    let BoardsReport { worker, incarnation, boards, gone } = decode(body)?;
+    let BoardsReport { worker, incarnation, boards, gone, stops_in_ms, left } = decode(body)?;
     asker.check(Deed::Serve(&worker))?;
     let farm = asker.ledger.farm();
     let Some(known) = farm.workers.get(&worker) else {
@@ -89,7 +90,16 @@ async fn report(
         let message = format!("what was shown is not the secret that `{worker}` registered with");
         return Err(ApiError::new(ErrorCode::Unauthorized, message));
     }
-    match asker.submit(Command::Report { worker, incarnation, boards, gone }).await? {
+    let report =
+        Command::Report { worker: worker.clone(), incarnation: incarnation.clone(), boards, gone };
+    let reported = asker.submit(report).await?;
+    if left {
+        asker.submit(Command::Leave { worker, incarnation }).await?;
+    } else if let Some(ms) = stops_in_ms {
+        let within = Duration::from_millis(ms);
+        asker.submit(Command::Stops { worker, incarnation, within }).await?;
+    }
+    match reported {
         Answer::Reported { refused } => Ok(json!({ "refused": refused })),
         _ => Ok(json!({})),
     }

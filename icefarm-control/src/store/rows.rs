@@ -1,7 +1,9 @@
 //! The tables of the SQLite store, row by row.
 
 use super::{Letter, StoreError, Stream, Trim, journal, waiting};
-use crate::machine::{Answered, Board, Change, Contact, Given, Lease, Secret, Worker, millis};
+use crate::machine::{
+    Answered, Board, Change, Contact, Drained, Given, Lease, Secret, Worker, millis,
+};
 use icefarm_core::{ClientName, LeaseId, RequestId, Serial, Timestamp, WorkerName};
 use rusqlite::{Connection, Row, params};
 use serde::de::DeserializeOwned;
@@ -23,6 +25,18 @@ pub(super) fn write(db: &Connection, change: &Change) -> Result<(), StoreError> 
         Change::WorkerRegistered(worker) => write_worker(db, worker)?,
         Change::WorkerLost { worker, at } => set_lost(db, worker, true, *at)?,
         Change::WorkerFound { worker, at } => set_lost(db, worker, false, *at)?,
+        Change::WorkerLeft { worker, at } => {
+            db.prepare_cached(
+                "UPDATE workers SET has_left = 1, lost = 0, seen = ?2 WHERE name = ?1",
+            )?
+            .execute(params![worker.as_str(), int(at.0)])?;
+        }
+        Change::WorkerDrained { worker, on } => {
+            set_drained(db, "drained_workers", "name", worker.as_str(), *on)?;
+        }
+        Change::BoardDrained { serial, on } => {
+            set_drained(db, "drained_boards", "serial", serial.as_str(), *on)?;
+        }
         Change::WorkerForgotten { worker } => {
             db.prepare_cached("DELETE FROM workers WHERE name = ?1")?
                 .execute(params![worker.as_str()])?;
@@ -78,6 +92,7 @@ pub(super) fn write(db: &Connection, change: &Change) -> Result<(), StoreError> 
         Change::WorkerHeard { .. }
         | Change::WaiterSeen { .. }
         | Change::WorkerSilent { .. }
+        | Change::WorkerStops { .. }
         | Change::Woke { .. }
         | Change::ClaimsRefused { .. }
         | Change::BoardMissing { .. } => {}
@@ -87,9 +102,9 @@ pub(super) fn write(db: &Connection, change: &Change) -> Result<(), StoreError> 
 
 fn write_worker(db: &Connection, worker: &Worker) -> Result<(), StoreError> {
     db.prepare_cached(
-        "INSERT INTO workers VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+        "INSERT INTO workers VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
          ON CONFLICT (name) DO UPDATE SET url = ?2, version = ?3, incarnation = ?4, former = ?5,
-         secret = ?6, kinds = ?7, plugins = ?8, seen = ?9, lost = ?10",
+         secret = ?6, kinds = ?7, plugins = ?8, seen = ?9, lost = ?10, has_left = ?11",
     )?
     .execute(params![
         worker.name.as_str(),
@@ -102,6 +117,7 @@ fn write_worker(db: &Connection, worker: &Worker) -> Result<(), StoreError> {
         serde_json::to_string(&worker.plugins)?,
         int(worker.seen.0),
         worker.contact == Contact::Lost,
+        worker.contact == Contact::Left,
     ])?;
     Ok(())
 }
@@ -112,9 +128,24 @@ fn set_lost(
     lost: bool,
     at: Timestamp,
 ) -> rusqlite::Result<()> {
-    db.prepare_cached("UPDATE workers SET lost = ?2, seen = ?3 WHERE name = ?1")?
+    db.prepare_cached("UPDATE workers SET lost = ?2, seen = ?3, has_left = 0 WHERE name = ?1")?
         .execute(params![worker.as_str(), lost, int(at.0)])
         .map(drop)
+}
+
+fn set_drained(
+    db: &Connection,
+    table: &str,
+    column: &str,
+    name: &str,
+    on: bool,
+) -> rusqlite::Result<()> {
+    let change = if on {
+        format!("INSERT INTO {table} VALUES (?1) ON CONFLICT ({column}) DO NOTHING")
+    } else {
+        format!("DELETE FROM {table} WHERE {column} = ?1")
+    };
+    db.prepare_cached(&change)?.execute(params![name]).map(drop)
 }
 
 fn set_next_lease(db: &Connection, next: LeaseId) -> rusqlite::Result<()> {
@@ -238,7 +269,8 @@ pub(super) fn read<T>(
 }
 
 pub(super) fn workers(db: &Connection) -> Result<BTreeMap<WorkerName, Arc<Worker>>, StoreError> {
-    let columns = "name, url, version, incarnation, former, secret, kinds, plugins, seen, lost";
+    let columns =
+        "name, url, version, incarnation, former, secret, kinds, plugins, seen, lost, has_left";
     let workers = read(db, "workers", columns, |row| {
         Ok(Worker {
             name: row.name()?,
@@ -250,10 +282,15 @@ pub(super) fn workers(db: &Connection) -> Result<BTreeMap<WorkerName, Arc<Worker
             kinds: row.json()?,
             plugins: row.json()?,
             seen: row.time()?,
-            contact: if row.raw()? { Contact::Lost } else { Contact::Awaited },
+            contact: match (row.raw()?, row.raw()?) {
+                (_, true) => Contact::Left,
+                (true, _) => Contact::Lost,
+                _ => Contact::Awaited,
+            },
             heard: None,
             answered: true,
             refused: BTreeSet::new(),
+            stops: None,
         })
     })?;
     Ok(workers.into_iter().map(|worker| (worker.name.clone(), Arc::new(worker))).collect())
@@ -264,6 +301,12 @@ pub(super) fn boards(db: &Connection) -> Result<BTreeMap<Serial, Arc<Board>>, St
         Ok(Board { worker: row.name()?, report: row.json()?, missing: None })
     })?;
     Ok(boards.into_iter().map(|board| (board.serial().clone(), Arc::new(board))).collect())
+}
+
+pub(super) fn drained(db: &Connection) -> Result<Drained, StoreError> {
+    let workers = read(db, "drained_workers", "name", |row| row.name())?;
+    let boards = read(db, "drained_boards", "serial", |row| row.name())?;
+    Ok(Drained { workers: workers.into_iter().collect(), boards: boards.into_iter().collect() })
 }
 
 pub(super) fn leases(db: &Connection) -> Result<BTreeMap<Serial, Arc<Lease>>, StoreError> {

@@ -15,6 +15,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0002.sql"),
     include_str!("../../migrations/0003.sql"),
     include_str!("../../migrations/0004.sql"),
+    include_str!("../../migrations/0005.sql"),
 ];
 /// Marks a database as ours: "iceF".
 const APPLICATION_ID: i64 = 0x6963_6546;
@@ -153,6 +154,7 @@ impl Store for SqliteStore {
             boards: rows::boards(&transaction)?,
             leases: rows::leases(&transaction)?,
             given: rows::given(&transaction)?,
+            drained: rows::drained(&transaction)?,
             requests: rows::requests(&transaction)?,
             queue: waiting::queue(&transaction)?,
             labels: waiting::labels(&transaction)?,

@@ -82,7 +82,7 @@ fn a_later_schema_is_refused_by_its_version() {
     let path = place.folder.path().join("farm.db");
     rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     let error = SqliteStore::open(&path).unwrap_err().to_string();
-    assert!(error.contains("version 99") && error.contains("up to 4"), "{error}");
+    assert!(error.contains("version 99") && error.contains("up to 5"), "{error}");
 }
 
 #[test]

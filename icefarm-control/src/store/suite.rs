@@ -106,6 +106,13 @@ pub(super) fn live(store: &mut impl Store) -> Lab {
     go(&mut lab, renew());
     go(&mut lab, beat("w", vec![serving("A", 4, 2), free("B", 0, 1), free("C", 0, 1)]));
     go(&mut lab, Command::Tick);
+    for on in [true, false, true] {
+        go(&mut lab, Command::DrainWorker { worker: "w".parse().unwrap(), on });
+        go(&mut lab, Command::DrainBoard { serial: serial("C"), on });
+    }
+    go(&mut lab, register("left", vec![free("E", 0, 1)]));
+    let (worker, incarnation) = ("left".parse().unwrap(), "i1".into());
+    go(&mut lab, Command::Leave { worker, incarnation });
     lab
 }
 
@@ -130,7 +137,8 @@ fn what_was_answered_survives(mut place: impl Place) {
     expected.awake = START;
     assert_eq!(stored.farm, expected);
     assert!(!stored.farm.given.is_empty() && !stored.farm.requests.is_empty());
-    assert_eq!((stored.farm.workers.len(), stored.farm.leases.len()), (2, 2));
+    assert_eq!((stored.farm.workers.len(), stored.farm.leases.len()), (3, 2));
+    assert_eq!((stored.farm.drained.workers.len(), stored.farm.drained.boards.len()), (1, 1));
     assert_eq!((stored.farm.queue.len(), stored.farm.labels.len()), (1, 3));
     assert_eq!(stored.farm.leases[&serial("A")].revision, 3);
     assert_eq!(load(&mut place), stored, "reading changes nothing");

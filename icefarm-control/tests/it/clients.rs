@@ -140,6 +140,10 @@ async fn what_is_done_to_boards_is_done_to_those_that_are_there() {
     let some = json!({"serials": ["X", "A", "B", "A"], "name": "ann"});
     assert_eq!(farm.post("/extend", some.clone()).await.unwrap(), json!(["A"]));
     assert_eq!(farm.post("/reboot", some.clone()).await.unwrap(), json!(["A", "B"]));
+    // The worker learns which lease is meant, so that it spares who holds the board after that.
+    let calls = worker.take_calls();
+    let told = |call: &str| calls.iter().any(|told| told == call);
+    assert!(told("reboot A 1") && told("reboot B"), "{calls:?}");
     assert_eq!(farm.post("/end", some.clone()).await.unwrap(), json!(["A"]));
     assert_eq!(farm.post("/delete", some.clone()).await.unwrap(), json!(["A", "B"]));
     for path in ["/extend", "/reboot", "/end", "/delete"] {

@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop where it fails")]
 
 mod access;
+mod agree;
 mod clients;
 mod crash;
 mod details;
+mod drain;
 mod events;
 mod farm;
 mod http;

@@ -43,6 +43,8 @@ struct State {
     quiet: bool,
     /// Its access token.
     token: Option<String>,
+    /// Says that it is stopping.
+    stops_in_ms: Option<u64>,
 }
 
 fn board(serial: &str) -> BoardReport {
@@ -81,6 +83,7 @@ impl FakeWorker {
             failing: BTreeMap::new(),
             quiet: false,
             token: None,
+            stops_in_ms: None,
         };
         let state = Mutex::new(state);
         let shared = Arc::new(Shared { name: name.into(), control, http: net.http(), state });
@@ -128,6 +131,7 @@ impl FakeWorker {
             kinds: vec![kind],
             plugins: Vec::new(),
             boards: state.boards.values().cloned().collect(),
+            stops_in_ms: state.stops_in_ms,
         }
     }
 
@@ -204,8 +208,12 @@ impl FakeWorker {
     pub(crate) fn give_up(&self, serial: &str, reason: &str) {
         let report = self.shared.change(serial, |report| {
             if let Some(lease) = report.lease.take() {
-                report.ended =
-                    Some(EndedLease { lease: lease.lease, reason: reason.to_owned(), code: None });
+                report.ended = Some(EndedLease {
+                    lease: lease.lease,
+                    reason: reason.to_owned(),
+                    code: None,
+                    drained: false,
+                });
                 report.status = BoardStatus::Available;
             }
         });
@@ -215,6 +223,30 @@ impl FakeWorker {
     pub(crate) fn unplug(&self, serial: &str) {
         let gone = self.shared.state.lock().unwrap().boards.remove(serial);
         self.shared.tell(Vec::new(), gone.map(|report| report.serial).into_iter().collect());
+    }
+
+    /// It is stopping, and says so with its next heartbeat.
+    pub(crate) fn stop_within(&self, ms: u64) {
+        self.shared.state.lock().unwrap().stops_in_ms = Some(ms);
+    }
+
+    /// Ends in good order.
+    pub(crate) async fn leave(self) -> u16 {
+        let shared = &self.shared;
+        let incarnation = shared.state.lock().unwrap().incarnation.clone();
+        let options = RequestOptions::default().bearer(format!("secret-{incarnation}"));
+        let report = BoardsReport {
+            worker: shared.name.parse().unwrap(),
+            incarnation: incarnation.into(),
+            boards: Vec::new(),
+            gone: Vec::new(),
+            stops_in_ms: None,
+            left: true,
+        };
+        let told =
+            shared.http.post_json::<Value>(&shared.control, "/worker/boards", &report, &options);
+        told.await.unwrap();
+        self.kill()
     }
 
     /// Ends the process, as if the power were cut.
@@ -264,7 +296,9 @@ impl Shared {
             self.state.lock().unwrap().heartbeats += 1;
             let boards = self.state.lock().unwrap().boards.values().cloned().collect();
             let worker = self.name.parse().unwrap();
-            let answer = HeartbeatAnswer { worker, incarnation: incarnation.into(), boards };
+            let stops_in_ms = self.state.lock().unwrap().stops_in_ms;
+            let incarnation = incarnation.into();
+            let answer = HeartbeatAnswer { worker, incarnation, boards, stops_in_ms };
             return Ok(serde_json::to_value(answer).unwrap());
         }
         self.act(path, &body)?;
@@ -317,7 +351,8 @@ impl Shared {
         let report = self.change(serial, |report| {
             if let Some(lease) = report.lease.take() {
                 let reason = "the worker deletes it".to_owned();
-                report.ended = Some(EndedLease { lease: lease.lease, reason, code: None });
+                report.ended =
+                    Some(EndedLease { lease: lease.lease, reason, code: None, drained: false });
             }
         });
         self.send(report.into_iter().collect(), Vec::new()).await;
@@ -349,7 +384,8 @@ impl Shared {
         let incarnation = self.state.lock().unwrap().incarnation.clone();
         let options = RequestOptions::default().bearer(format!("secret-{incarnation}"));
         let (worker, incarnation) = (self.name.parse().unwrap(), incarnation.into());
-        let report = BoardsReport { worker, incarnation, boards, gone };
+        let (stops_in_ms, left) = (None, false);
+        let report = BoardsReport { worker, incarnation, boards, gone, stops_in_ms, left };
         // Control may be away; the next heartbeat says it again.
         let _ =
             self.http.post_json::<Value>(&self.control, "/worker/boards", &report, &options).await;

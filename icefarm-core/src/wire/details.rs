@@ -97,6 +97,8 @@ pub enum WorkerContact {
     Unreachable,
     /// It was silent for so long that its leases were ended.
     Lost,
+    /// It was stopped in good order.
+    Left,
 }
 
 impl WorkerContact {
@@ -108,6 +110,7 @@ impl WorkerContact {
             Self::Reachable => "reachable",
             Self::Unreachable => "unreachable",
             Self::Lost => "lost",
+            Self::Left => "left",
         }
     }
 }
@@ -141,6 +144,12 @@ pub struct WorkerDetail {
     /// Boards that it reports although another worker has them; they are not taken from it.
     #[serde(default)]
     pub refused: Vec<Serial>,
+    /// Whether an operator has taken it out of service: nothing new is placed on it.
+    #[serde(default)]
+    pub draining: bool,
+    /// When it ends the leases that are left, if it is stopping.
+    #[serde(default)]
+    pub stops: Option<Timestamp>,
 }
 
 /// A board, as `GET /v1/boards` tells it.
@@ -166,6 +175,13 @@ pub struct BoardDetail {
     /// Labels: those that the operator gave it, and those that its worker knows of.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
+    /// Whether it is going out of service, or is out of it: an operator drains it or its worker, or
+    /// the worker is stopping. Nothing new is placed on it.
+    #[serde(default)]
+    pub draining: bool,
+    /// Whether an operator drains this board itself.
+    #[serde(default)]
+    pub drained: bool,
     /// The lease on it, if somebody holds one.
     #[serde(default)]
     pub lease: Option<LeaseDetail>,
@@ -256,6 +272,22 @@ pub struct BoardActionAnswer {
     /// Whether the worker did it. `false`: the worker is gone, and control has forgotten the
     /// board by itself.
     pub reached: bool,
+}
+
+/// What is out of service now, or back in it: the answer of `POST /v1/boards/SERIAL/drain` and
+/// `/v1/workers/NAME/drain`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrainAnswer {
+    /// The board, if one was meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serial: Option<Serial>,
+    /// The worker, if one was meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker: Option<WorkerName>,
+    /// Whether nothing new is placed on it.
+    pub draining: bool,
+    /// Its boards that somebody holds: these leases go on.
+    pub held: Vec<Serial>,
 }
 
 #[cfg(test)]

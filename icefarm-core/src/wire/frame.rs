@@ -1,8 +1,8 @@
 //! What travels over the websockets of control and of the workers.
 
-use crate::{Epoch, Object, Serial, Value};
+use crate::{Epoch, LeaseId, Object, Serial, Value};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The version of the protocol, MAJOR.MINOR. Another major version is refused.
 pub const PROTOCOL: &str = "1.0";
@@ -28,6 +28,9 @@ pub mod events {
     pub const DEVICES_AVAILABLE: &str = "devices_available";
     /// Control: the worker of a board cannot be reached at the moment; the lease goes on.
     pub const UNREACHABLE: &str = "unreachable";
+    /// Control: a board goes out of service; the lease goes on until it ends, or until the time is
+    /// over that is told.
+    pub const DRAINING: &str = "draining";
     /// Worker: the board takes commands.
     pub const INITIALIZED: &str = "initialized";
     /// The first frame of a version 1 socket.
@@ -48,8 +51,9 @@ pub mod events {
     /// of a state is called so.
     pub const OF_THE_PROTOCOL: [&str; 6] = [ACK, DROPPED, ERROR, HELLO, REPLY, RESYNC];
     /// What only the farm itself tells of a board or of itself: no event of a state is called so.
-    pub const OF_THE_FARM: [&str; 9] = [
+    pub const OF_THE_FARM: [&str; 10] = [
         DEVICES_AVAILABLE,
+        DRAINING,
         ENDING_SOON,
         FAILURE,
         GRANTED,
@@ -153,6 +157,51 @@ pub struct ClientFrame {
     pub contents: Object,
     /// Asks for an answer under this id, which is unique among those of the subscriber.
     pub id: Option<String>,
+    /// The leases under which the client means to command the boards. Where it names one, another
+    /// lease of its own on the board is not commanded: a command may be on its way for long. On the
+    /// wire one number, or an object from serial to number.
+    pub leases: BTreeMap<Serial, LeaseId>,
+}
+
+impl ClientFrame {
+    /// The leases of the boards that are named, as they travel.
+    #[must_use]
+    pub fn lease(&self) -> Option<OneOrEach> {
+        let lease = |serial: &Serial| Some((serial.clone(), *self.leases.get(serial)?));
+        let leases: BTreeMap<Serial, LeaseId> = self.serials.iter().filter_map(lease).collect();
+        match (self.serials.as_slice(), leases.values().next()) {
+            (_, None) => None,
+            ([_], Some(lease)) => Some(OneOrEach::One(*lease)),
+            _ => Some(OneOrEach::Each(leases)),
+        }
+    }
+}
+
+/// The leases of a command on the wire.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum OneOrEach {
+    /// The command is for one board, and this is its lease.
+    One(LeaseId),
+    /// The lease of each board, of those that have one.
+    Each(BTreeMap<Serial, LeaseId>),
+}
+
+impl OneOrEach {
+    /// The lease of each board of a command for these boards.
+    ///
+    /// # Errors
+    /// What is wrong, if one lease is named for several boards.
+    pub fn of(self, serials: &[Serial]) -> Result<BTreeMap<Serial, LeaseId>, &'static str> {
+        match (self, serials) {
+            (Self::Each(leases), _) => Ok(leases),
+            (Self::One(lease), [serial]) => Ok(BTreeMap::from([(serial.clone(), lease)])),
+            (Self::One(_), _) => Err(
+                "`lease` names one lease for several boards; say which is whose by an object from \
+                 serial to lease",
+            ),
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -170,6 +219,8 @@ struct RawClientFrame {
     contents: Object,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lease: Option<OneOrEach>,
 }
 
 impl Serialize for ClientFrame {
@@ -179,7 +230,7 @@ impl Serialize for ClientFrame {
             many => OneOrMany::Many(many.to_vec()),
         };
         let (event, contents, id) = (self.event.clone(), self.contents.clone(), self.id.clone());
-        RawClientFrame { serial, event, contents, id }.serialize(serializer)
+        RawClientFrame { serial, event, contents, id, lease: self.lease() }.serialize(serializer)
     }
 }
 
@@ -201,7 +252,9 @@ impl<'de> Deserialize<'de> for ClientFrame {
                 many
             }
         };
-        Ok(Self { serials, event: raw.event, contents: raw.contents, id: raw.id })
+        let leases = raw.lease.map(|lease| lease.of(&serials)).transpose();
+        let leases = leases.map_err(serde::de::Error::custom)?.unwrap_or_default();
+        Ok(Self { serials, event: raw.event, contents: raw.contents, id: raw.id, leases })
     }
 }
 
@@ -239,6 +292,25 @@ mod tests {
         let many: Vec<String> = (0..=MAX_SERIALS).map(|n| n.to_string()).collect();
         let error = serde_json::from_value::<ClientFrame>(json!({"serial": many, "event": "e"}));
         assert!(error.unwrap_err().to_string().contains("at most 1024 boards"));
+    }
+
+    #[test]
+    fn a_command_may_say_which_leases_it_means() {
+        let one = json!({"serial": "A", "event": "e", "contents": {}, "lease": 7});
+        let frame: ClientFrame = serde_json::from_value(one.clone()).unwrap();
+        assert_eq!(frame.leases, BTreeMap::from([(Serial::new("A").unwrap(), LeaseId(7))]));
+        assert_eq!(serde_json::to_value(&frame).unwrap(), one);
+
+        let each = json!({"serial": ["A", "B"], "event": "e", "contents": {}, "lease": {"B": 8}});
+        let mut frame: ClientFrame = serde_json::from_value(each.clone()).unwrap();
+        assert_eq!(serde_json::to_value(&frame).unwrap(), each);
+        // Who has answered is not asked again.
+        frame.serials.remove(0);
+        assert_eq!(serde_json::to_value(&frame).unwrap()["lease"], 8);
+
+        let both = json!({"serial": ["A", "B"], "event": "e", "lease": 7});
+        let error = serde_json::from_value::<ClientFrame>(both).unwrap_err();
+        assert!(error.to_string().contains("from serial to lease"), "{error}");
     }
 
     #[test]

@@ -90,6 +90,14 @@ happenings! {
     WorkerLost = "worker_lost",
     /// A worker is not expected back any more.
     WorkerForgotten = "worker_forgotten",
+    /// A worker is stopping, and waits for its leases to end.
+    WorkerStops = "worker_stops",
+    /// A worker has stopped in good order.
+    WorkerLeft = "worker_left",
+    /// An operator takes a worker out of service.
+    WorkerDrained = "worker_drained",
+    /// An operator takes a worker back into service.
+    WorkerUndrained = "worker_undrained",
     /// A worker reports boards that another worker has.
     ClaimsRefused = "claims_refused",
     /// A board was reported for the first time.
@@ -102,6 +110,10 @@ happenings! {
     BoardGone = "board_gone",
     /// Somebody asked for a board to be rebooted, and its worker does it.
     BoardRebooted = "board_rebooted",
+    /// An operator takes a board out of service.
+    BoardDrained = "board_drained",
+    /// An operator takes a board back into service.
+    BoardUndrained = "board_undrained",
     /// A client reserved a board.
     LeaseGranted = "lease_granted",
     /// A lease is over.

@@ -23,12 +23,12 @@ pub use control::{
     Serials, V1_JSON,
 };
 pub use details::{
-    BoardActionAnswer, BoardCounts, BoardDetail, BoardInFull, FarmStatus, LastLease, LeaseDetail,
-    WorkerContact, WorkerCounts, WorkerDetail,
+    BoardActionAnswer, BoardCounts, BoardDetail, BoardInFull, DrainAnswer, FarmStatus, LastLease,
+    LeaseDetail, WorkerContact, WorkerCounts, WorkerDetail,
 };
 pub use frame::{
-    Ack, ClientFrame, Event, Hello, MAX_SERIALS, META_SERIAL, PROTOCOL, Position, ServerFrame,
-    events,
+    Ack, ClientFrame, Event, Hello, MAX_SERIALS, META_SERIAL, OneOrEach, PROTOCOL, Position,
+    ServerFrame, events,
 };
 pub use journal::{Happening, JournalEntry, JournalPage};
 pub use live::{LiveChange, LiveMessage, LiveSnapshot};

@@ -60,6 +60,9 @@ pub struct EndBoard {
 pub struct OneBoard {
     /// The board.
     pub serial: Serial,
+    /// The lease under which it is to be rebooted: a worker that has seen a later one refuses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<LeaseId>,
 }
 
 /// Worker to control, `POST /worker/register`.
@@ -88,6 +91,9 @@ pub struct Registration {
     pub plugins: Vec<PluginInfo>,
     /// The boards that it has now.
     pub boards: Vec<BoardReport>,
+    /// As [`BoardsReport::stops_in_ms`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stops_in_ms: Option<u64>,
 }
 
 /// The answer to a [`Registration`].
@@ -116,6 +122,19 @@ pub struct BoardsReport {
     /// Boards that the worker no longer has.
     #[serde(default)]
     pub gone: Vec<Serial>,
+    /// The worker is stopping: it ends the leases that are left so many milliseconds from now, and
+    /// nothing new may be placed on it. Absent as long as it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stops_in_ms: Option<u64>,
+    /// The worker has stopped: it ends no more leases, answers no more heartbeats, and is not to be
+    /// waited for. This start of it says nothing after that.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub left: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 /// The worker's answer to `/heartbeat`: everything it has.
@@ -127,6 +146,9 @@ pub struct HeartbeatAnswer {
     pub incarnation: Incarnation,
     /// All its boards.
     pub boards: Vec<BoardReport>,
+    /// As [`BoardsReport::stops_in_ms`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stops_in_ms: Option<u64>,
 }
 
 /// What a worker says of one of its boards.
@@ -183,7 +205,7 @@ pub enum LeasePhase {
     Ending,
 }
 
-/// A lease that failed on its worker.
+/// A lease that the worker ended by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EndedLease {
     /// The lease.
@@ -194,4 +216,7 @@ pub struct EndedLease {
     /// `bad_arguments` if the state does not take the values of `args`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<ErrorCode>,
+    /// The board could have gone on: the worker ended the lease because it stops.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub drained: bool,
 }

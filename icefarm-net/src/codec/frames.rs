@@ -3,10 +3,12 @@
 use super::compress::Packed;
 use super::{CodecError, CodecLimits, Encoding, decode_value, decode_value_packed, encode};
 use bytes::Bytes;
-use icefarm_core::wire::{ClientFrame, Event, MAX_SERIALS, Position, ServerFrame, events};
-use icefarm_core::{Epoch, Object, Serial, Value};
+use icefarm_core::wire::{
+    ClientFrame, Event, MAX_SERIALS, OneOrEach, Position, ServerFrame, events,
+};
+use icefarm_core::{Epoch, LeaseId, Object, Serial, Value};
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a client sends.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,7 +64,30 @@ fn client_message(mut frame: Keys) -> Result<ClientMessage, CodecError> {
         Some(Value::String(id)) => Some(id),
         Some(_) => return Err(wrong("id", "text")),
     };
-    Ok(ClientMessage::Command(ClientFrame { serials, event, contents, id }))
+    let leases = match frame.0.remove("lease") {
+        None | Some(Value::Null) => BTreeMap::new(),
+        Some(lease) => leases_of(lease)?.of(&serials).map_err(CodecError::frame)?,
+    };
+    Ok(ClientMessage::Command(ClientFrame { serials, event, contents, id, leases }))
+}
+
+fn leases_of(lease: Value) -> Result<OneOrEach, CodecError> {
+    let whole = |value: &Value| {
+        let lease = value.as_u64().map(LeaseId);
+        lease.ok_or_else(|| wrong("lease", "a lease or an object from serial to lease"))
+    };
+    let Value::Object(leases) = lease else { return Ok(OneOrEach::One(whole(&lease)?)) };
+    if leases.len() > MAX_SERIALS {
+        let named = leases.len();
+        let reason = format!("`lease` names {named} boards, and at most {MAX_SERIALS} may be");
+        return Err(CodecError::frame(reason));
+    }
+    let lease = |(serial, lease): (&String, &Value)| {
+        let serial = Serial::new(serial.as_str());
+        let serial = serial.map_err(|error| CodecError::frame(format!("`lease`: {error}")))?;
+        Ok((serial, whole(lease)?))
+    };
+    Ok(OneOrEach::Each(leases.iter().map(lease).collect::<Result<_, CodecError>>()?))
 }
 
 const LIST: &str = "a serial or a list of them";
@@ -157,13 +182,15 @@ pub fn encode_client(frame: &ClientFrame, encoding: Encoding) -> Result<Bytes, C
         contents: Packed<'a>,
         #[serde(skip_serializing_if = "Option::is_none")]
         id: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        lease: Option<OneOrEach>,
     }
     match encoding {
         Encoding::Json => encode(frame, encoding),
         Encoding::MessagePack => {
-            let ClientFrame { serials, event, contents, id } = frame;
-            let contents = Packed(contents);
-            let packed = PackedFrame { serial: serials, event, contents, id: id.as_deref() };
+            let ClientFrame { serials, event, contents, id, .. } = frame;
+            let (contents, lease) = (Packed(contents), frame.lease());
+            let packed = PackedFrame { serial: serials, event, contents, id: id.as_deref(), lease };
             encode(&packed, encoding)
         }
     }

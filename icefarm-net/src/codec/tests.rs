@@ -1,6 +1,6 @@
 use super::*;
-use icefarm_core::Serial;
 use icefarm_core::wire::{ClientFrame, Event, Position, ServerFrame};
+use icefarm_core::{LeaseId, Serial};
 use proptest::prelude::*;
 
 const BOTH: [Encoding; 2] = [Encoding::Json, Encoding::MessagePack];
@@ -19,7 +19,8 @@ fn refused(bytes: impl Into<Bytes>, encoding: Encoding, limits: &CodecLimits) ->
 
 fn command(contents: Object) -> ClientFrame {
     let serials = vec![Serial::new("A").unwrap(), Serial::new("B").unwrap()];
-    ClientFrame { serials, event: "evaluate".into(), contents, id: Some("7".into()) }
+    let leases = serials.iter().cloned().zip((3..).map(LeaseId)).collect();
+    ClientFrame { serials, event: "evaluate".into(), contents, id: Some("7".into()), leases }
 }
 
 /// Looks like a bitstream: long, and mostly zeros.

@@ -27,7 +27,8 @@ async fn socket(farm: &Farm, client: &str, sub: usize) -> RawSocket {
 fn bomb(event: &str, id: &str, bytes: usize) -> bytes::Bytes {
     let contents = Object::from([("file".to_owned(), Value::Bytes(vec![0; bytes].into()))]);
     let serials = vec!["A".parse().unwrap()];
-    let frame = ClientFrame { serials, event: event.into(), contents, id: Some(id.into()) };
+    let (event, id, leases) = (event.into(), Some(id.into()), Default::default());
+    let frame = ClientFrame { serials, event, contents, id, leases };
     let packed = encode_client(&frame, Encoding::MessagePack).unwrap();
     assert!(packed.len() < 10_000);
     packed

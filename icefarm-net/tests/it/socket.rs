@@ -26,6 +26,7 @@ fn command(file: bytes::Bytes) -> ClientFrame {
         event: "getdata".into(),
         contents: Object::from([("file".to_owned(), file.into())]),
         id: Some("1".into()),
+        leases: Default::default(),
     }
 }
 

@@ -2,11 +2,15 @@
 
 use super::Actor;
 use super::handle::Request;
-use crate::lease::{QueueLimits, Taken, Urgent};
+use crate::lease::{Drained, QueueLimits, Taken, Urgent};
 use icefarm_core::BuildError;
 use icefarm_core::wire::{ErrorCode, ErrorDetail, Event, ReserveBoard, ServerFrame, events};
 use tokio::time::Instant;
 use tracing::field::display;
+
+/// Why leases end on a worker that has waited for them as long as it was to.
+const DRAINED: &str =
+    "the board's worker was stopped, and did not wait any longer for the lease to end";
 
 impl Actor {
     /// Attends to the next request.
@@ -49,8 +53,9 @@ impl Actor {
                 }
                 let _ = answer.send(ended);
             }
-            Request::Reboot(answer) => {
-                let _ = answer.send(self.reboot());
+            Request::Reboot(lease, answer) => {
+                let checked = self.tenancy.check_reboot(lease);
+                let _ = answer.send(checked.and_then(|()| self.reboot()));
             }
             Request::Delete(answer) => {
                 tracing::info!(serial = %self.serial, "deleted by an operator");
@@ -58,6 +63,12 @@ impl Actor {
                 self.running = None;
                 self.again = true;
                 let _ = answer.send(Ok(()));
+            }
+            Request::Drain => {
+                self.draining = true;
+                if let Some(drained) = self.tenancy.drain(DRAINED) {
+                    self.tell_drained(drained);
+                }
             }
             Request::Close => self.closing = true,
         }
@@ -71,7 +82,7 @@ impl Actor {
             if let Some(reason) = &self.unfit {
                 return Err(ErrorDetail::new(ErrorCode::NotAvailable, reason.clone()));
             }
-            if self.closing {
+            if self.closing || self.draining {
                 let message = "the worker is shutting down";
                 return Err(ErrorDetail::new(ErrorCode::Unavailable, message));
             }
@@ -134,6 +145,21 @@ impl Actor {
         let frame = ServerFrame::new(self.serial.as_str(), vec![event]);
         self.shared.events.publish(&failed.client, frame);
         self.tell_tenancy();
+    }
+
+    /// The holder is told here as well, for the case that control cannot be reached.
+    pub(super) fn tell_drained(&self, drained: Drained) {
+        let Drained { lease, client, reason, answer } = drained;
+        tracing::warn!(serial = %self.serial, %lease, %client, "lease ended: {reason}");
+        if let Some(answer) = answer {
+            let _ = answer.send(Err(ErrorDetail::new(ErrorCode::NotAvailable, reason.as_str())));
+        }
+        let event = Event::new(events::RESERVATION_END)
+            .with("reason", "drained")
+            .with("message", reason)
+            .with("lease", lease.0);
+        let frame = ServerFrame::new(self.serial.as_str(), vec![event]);
+        self.shared.events.publish(&client, frame);
     }
 
     pub(super) fn tell_tenancy(&self) {

@@ -2,7 +2,7 @@
 
 use crate::lease::Command;
 use icefarm_core::wire::{EndBoard, ErrorCode, ErrorDetail, ExtendBoard, ReserveBoard};
-use icefarm_core::{ClientName, Object, Serial, Value};
+use icefarm_core::{ClientName, LeaseId, Object, Serial, Value};
 use std::future::Future;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
@@ -15,9 +15,12 @@ pub(crate) enum Request {
     Reserve(Box<ReserveBoard>, Answer<()>),
     Extend(ExtendBoard, Answer<()>),
     End(EndBoard, Answer<()>),
-    Reboot(Answer<()>),
+    /// Under this lease, if one is meant.
+    Reboot(Option<LeaseId>, Answer<()>),
     Delete(Answer<()>),
     Command(ClientName, Command),
+    /// The worker is stopping: the lease is ended.
+    Drain,
     Close,
 }
 
@@ -49,12 +52,19 @@ impl BoardHandle {
         self.ask(|answer| Request::End(end, answer)).await
     }
 
-    pub(crate) async fn reboot(&self) -> Result<(), ErrorDetail> {
-        self.ask(Request::Reboot).await
+    /// Has the state bring its board back to work, unless a later lease than `lease` is there.
+    pub(crate) async fn reboot(&self, lease: Option<LeaseId>) -> Result<(), ErrorDetail> {
+        self.ask(|answer| Request::Reboot(lease, answer)).await
     }
 
     pub(crate) async fn delete(&self) -> Result<(), ErrorDetail> {
         self.ask(Request::Delete).await
+    }
+
+    /// Ends the lease, and takes no other one.
+    pub(crate) async fn drain(&self) {
+        // A supervisor that is gone serves nobody.
+        let _ = self.mailbox.send(Request::Drain).await;
     }
 
     /// Ends the supervisor, and with it the lease that it serves.
@@ -64,16 +74,18 @@ impl BoardHandle {
     }
 
     /// Puts a command into the board's queue before it returns: commands are done in the order of
-    /// these calls, however their answers are awaited. `bytes` is what the contents take in memory.
+    /// these calls, however their answers are awaited. `lease` is the one that the client means, if
+    /// it says so; `bytes` is what the contents take in memory.
     pub(crate) fn command(
         &self,
         client: &ClientName,
+        lease: Option<LeaseId>,
         event: String,
         contents: Arc<Object>,
         bytes: usize,
     ) -> impl Future<Output = Result<Value, ErrorDetail>> + Send + use<> {
         let (answer, answered) = oneshot::channel();
-        let command = Command { event, contents, bytes, answer };
+        let command = Command { lease, event, contents, bytes, answer };
         let command = Request::Command(client.clone(), command);
         let sent = self.mailbox.try_send(command).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => ErrorDetail::new(

@@ -10,7 +10,7 @@ pub(crate) use handle::{BoardHandle, Request};
 
 use crate::WorkerConfig;
 use crate::board::{ResidueLedger, Restored, restore};
-use crate::lease::{EventSink, Fence, PluginThreads, Tenancy, Urgent};
+use crate::lease::{Abandoned, EventSink, Fence, PluginThreads, Tenancy, Urgent};
 use crate::ledger::Ledger;
 use crate::metrics::Counts;
 use icefarm_core::board::Presence;
@@ -30,6 +30,8 @@ pub(crate) struct Shared {
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) threads: PluginThreads,
     pub(crate) counts: Counts,
+    /// States that were left to themselves because they keep their threads.
+    pub(crate) abandoned: Abandoned,
 }
 
 /// The supervisor.
@@ -53,7 +55,9 @@ pub(crate) struct Actor {
     ready: bool,
     /// Somebody wants the board to begin its life anew.
     again: bool,
-    /// The worker is stopping.
+    /// The worker is stopping, and takes no more leases.
+    draining: bool,
+    /// The worker ends.
     closing: bool,
 }
 
@@ -94,6 +98,7 @@ impl Actor {
             unfit: None,
             ready: false,
             again: false,
+            draining: false,
             closing: false,
         };
         Some((actor, handle))

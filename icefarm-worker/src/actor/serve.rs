@@ -69,7 +69,8 @@ impl Actor {
             Ok(running) => running,
             Err(error) => {
                 self.fail(&format!("no thread could be started for the state: {error}"));
-                self.tenancy.vacate();
+                // It has failed, and was not drained.
+                drop(self.tenancy.vacate());
                 self.tell_tenancy();
                 return None;
             }
@@ -249,15 +250,29 @@ impl Actor {
         let why = match ended {
             Some(Over::Superseded) => "superseded",
             Some(Over::Failed(_)) => "failed",
+            Some(Over::Drained(_)) => "the worker is stopping",
             Some(Over::Ended) | None => "ended",
         };
         let Serving { lease, client, .. } = &serving;
         tracing::info!(serial = %self.serial, %lease, %client, "the state is gone: {why}");
         self.fence = None;
-        self.tenancy.vacate();
+        if let Some(drained) = self.tenancy.vacate() {
+            self.tell_drained(drained);
+        }
         self.tell_tenancy();
         if !gone {
-            self.wait_for_thread(serving.running.gone, &stuck(&serving.kind, serving.lease)).await;
+            self.leave_behind(serving.running.gone, &stuck(&serving.kind, serving.lease)).await;
+        }
+    }
+
+    /// A state keeps its thread. It reaches neither board nor client any more through us, so the
+    /// board goes on without it; what is on it now is not known.
+    async fn leave_behind(&mut self, gone: oneshot::Receiver<()>, reason: &str) {
+        self.running = None;
+        let at_most = self.shared.config.lease.abandoned;
+        match self.shared.abandoned.leave(&self.serial, gone, at_most) {
+            Ok(()) => tracing::error!(serial = %self.serial, "{reason}; it is left to itself"),
+            Err(gone) => self.wait_for_thread(gone, reason).await,
         }
     }
 
@@ -281,12 +296,14 @@ impl Actor {
         }
     }
 
-    /// A state keeps its thread. It reaches neither board nor client any more through us, but it
-    /// may have ways of its own: nobody gets the board while it runs.
+    /// Too many states were left to themselves already: nobody gets the board while this one runs.
     async fn wait_for_thread(&mut self, mut gone: oneshot::Receiver<()>, reason: &str) {
+        let reason = format!(
+            "{reason}; the board is taken back once it does, or when the worker is restarted"
+        );
         tracing::error!(serial = %self.serial, "{reason}");
-        self.unfit(reason);
-        self.stand(BoardStatus::Broken, Some(reason.to_owned()));
+        self.unfit(&reason);
+        self.stand(BoardStatus::Broken, Some(reason));
         while !self.closing {
             tokio::select! {
                 biased;
@@ -302,10 +319,7 @@ impl Actor {
 }
 
 fn stuck(kind: &Kind, lease: LeaseId) -> String {
-    format!(
-        "the state `{kind}` of lease {lease} does not let go of its thread; the board is taken \
-         back once it does, or when the worker is restarted"
-    )
+    format!("the state `{kind}` of lease {lease} does not let go of its thread")
 }
 
 async fn until(deadline: Option<Instant>) {

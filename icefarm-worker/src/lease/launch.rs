@@ -10,9 +10,10 @@ use super::tenancy::Urgent;
 use crate::LeaseConfig;
 use crate::board::ResidueLedger;
 use futures::future::{AbortHandle, Abortable};
-use icefarm_core::{Clock, DeviceInfo, Object, Registry};
+use icefarm_core::{Clock, DeviceInfo, Object, Registry, Serial};
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tracing::Instrument;
@@ -53,6 +54,34 @@ impl PluginThreads {
                 thread.spawn(body).map(drop)
             }
         }
+    }
+}
+
+/// Counts the states that keep their threads although their leases are over. They are cut off, and
+/// a thread cannot be ended from outside.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Abandoned(Arc<AtomicUsize>);
+
+impl Abandoned {
+    /// Leaves a state to itself, unless that was done to as many as may be: then it is given back.
+    pub(crate) fn leave(
+        &self,
+        serial: &Serial,
+        gone: oneshot::Receiver<()>,
+        at_most: usize,
+    ) -> Result<(), oneshot::Receiver<()>> {
+        let one_more = |count: usize| (count < at_most).then_some(count + 1);
+        if self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_err() {
+            return Err(gone);
+        }
+        let (count, serial) = (self.0.clone(), serial.clone());
+        tokio::spawn(async move {
+            // It is only ever closed.
+            let _ = gone.await;
+            count.fetch_sub(1, Ordering::Relaxed);
+            tracing::info!(%serial, "a state that was left to itself has let go of its thread");
+        });
+        Ok(())
     }
 }
 

@@ -1,7 +1,7 @@
 //! Commands that wait for a state.
 
 use icefarm_core::wire::{ErrorCode, ErrorDetail};
-use icefarm_core::{Object, Value};
+use icefarm_core::{LeaseId, Object, Value};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{mpsc, oneshot};
@@ -9,6 +9,8 @@ use tokio::sync::{mpsc, oneshot};
 /// A command of the lease's holder.
 #[derive(Debug)]
 pub(crate) struct Command {
+    /// The lease that is meant, if the client says so.
+    pub(crate) lease: Option<LeaseId>,
     pub(crate) event: String,
     /// Shared by all boards that the command is for.
     pub(crate) contents: Arc<Object>,
@@ -110,7 +112,10 @@ mod tests {
 
     fn command(bytes: usize) -> (Command, oneshot::Receiver<Result<Value, ErrorDetail>>) {
         let (answer, answered) = oneshot::channel();
-        (Command { event: "e".into(), contents: Arc::default(), bytes, answer }, answered)
+        (
+            Command { lease: None, event: "e".into(), contents: Arc::default(), bytes, answer },
+            answered,
+        )
     }
 
     #[test]

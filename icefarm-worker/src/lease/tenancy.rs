@@ -28,6 +28,8 @@ pub(crate) enum Over {
     Superseded,
     /// It could not go on here.
     Failed(String),
+    /// The worker is stopping.
+    Drained(String),
 }
 
 /// A lease that is served, or that waits for its board.
@@ -81,6 +83,16 @@ pub(crate) struct Failed {
     pub(crate) client: ClientName,
     /// Whether a state runs for it.
     pub(crate) present: bool,
+    /// Who still waits for the answer to the `/reserve`.
+    pub(crate) answer: Option<oneshot::Sender<Result<(), ErrorDetail>>>,
+}
+
+/// Who is to be told that a lease was ended because the worker is stopping.
+#[derive(Debug)]
+pub(crate) struct Drained {
+    pub(crate) lease: LeaseId,
+    pub(crate) client: ClientName,
+    pub(crate) reason: String,
     /// Who still waits for the answer to the `/reserve`.
     pub(crate) answer: Option<oneshot::Sender<Result<(), ErrorDetail>>>,
 }
@@ -171,12 +183,32 @@ impl Tenancy {
         let tenant = self.living_mut()?;
         tenant.over = Some(Over::Failed(reason.to_owned()));
         let (lease, client) = (tenant.terms.lease, tenant.terms.client.clone());
-        self.ended = Some(EndedLease { lease, reason: reason.to_owned(), code });
+        let reason = reason.to_owned();
+        self.ended = Some(EndedLease { lease, reason, code, drained: false });
         let (present, answer) = match self.next.take() {
             Some(waited) => (false, waited.answer),
             None => (true, self.present.as_mut().and_then(|tenant| tenant.answer.take())),
         };
         Some(Failed { lease, client, present, answer })
+    }
+
+    /// The worker is stopping: the present lease, or the one that waits, is ended. What is told of
+    /// it is told when its state is gone, after all that the state still tells; that is now if no
+    /// state runs for it.
+    pub(crate) fn drain(&mut self, reason: &str) -> Option<Drained> {
+        let tenant = self.living_mut()?;
+        tenant.over = Some(Over::Drained(reason.to_owned()));
+        let mut waited = self.next.take()?;
+        self.drained(&mut waited)
+    }
+
+    /// Whom to tell, if the lease was ended because the worker is stopping.
+    fn drained(&mut self, tenant: &mut Tenant) -> Option<Drained> {
+        let Some(Over::Drained(reason)) = &tenant.over else { return None };
+        let (lease, client) = (tenant.terms.lease, tenant.terms.client.clone());
+        let (reason, drained) = (reason.clone(), true);
+        self.ended = Some(EndedLease { lease, reason: reason.clone(), code: None, drained });
+        Some(Drained { lease, client, reason, answer: tenant.answer.take() })
     }
 
     /// The next lease becomes the present one, for which a state is to be started.
@@ -185,18 +217,55 @@ impl Tenancy {
         self.present.as_mut()
     }
 
-    /// The state of the present lease is gone.
-    pub(crate) fn vacate(&mut self) {
-        self.present = None;
+    /// The state of the present lease is gone. Returns whom to tell if that is so because the
+    /// worker is stopping.
+    pub(crate) fn vacate(&mut self) -> Option<Drained> {
+        let mut tenant = self.present.take()?;
+        self.drained(&mut tenant)
     }
 
     /// Takes a command for the lease that `client` holds.
     pub(crate) fn command(&self, client: &ClientName, command: Command) {
         let tenant = self.living();
-        match (tenant, check_holder(tenant.map(|tenant| &tenant.terms.client), client)) {
+        match (tenant, self.check_command(client, command.lease, tenant)) {
             (Some(tenant), Ok(())) => tenant.commands.push(command),
             // Whoever asked may be gone.
             (_, refused) => drop(command.answer.send(refused.map(|()| Value::Null))),
+        }
+    }
+
+    /// Whether `client` holds the board, and under the lease that its command names. A command may
+    /// have been on its way for so long that its sender holds the board anew.
+    fn check_command(
+        &self,
+        client: &ClientName,
+        meant: Option<LeaseId>,
+        tenant: Option<&Tenant>,
+    ) -> Result<(), ErrorDetail> {
+        let held = check_holder(tenant.map(|tenant| &tenant.terms.client), client);
+        match (meant, &held) {
+            (Some(meant), _) if meant > self.token => {
+                let message =
+                    format!("lease {meant} has not arrived here yet; wait for `initialized`");
+                Err(ErrorDetail::new(ErrorCode::NotReserved, message))
+            }
+            // Of somebody else's lease nothing is told.
+            (Some(meant), Ok(())) if tenant.is_some_and(|tenant| !tenant.is(meant)) => {
+                Err(self.stale(meant))
+            }
+            (Some(meant), Err(_)) if tenant.is_none() => {
+                let message = format!("lease {meant} is over here");
+                Err(ErrorDetail::new(ErrorCode::StaleLease, message))
+            }
+            _ => held,
+        }
+    }
+
+    /// Whether a reboot under this lease hits nobody who holds the board under a later one.
+    pub(crate) fn check_reboot(&self, meant: Option<LeaseId>) -> Result<(), ErrorDetail> {
+        match meant {
+            Some(meant) if meant < self.token => Err(self.stale(meant)),
+            _ => Ok(()),
         }
     }
 
@@ -218,7 +287,7 @@ impl Tenancy {
 
     fn supersede(&mut self, lease: LeaseId) {
         if let Some(tenant) = &mut self.present
-            && tenant.over.is_none()
+            && matches!(tenant.over, None | Some(Over::Drained(_)))
         {
             tenant.over = Some(Over::Superseded);
         }
@@ -321,7 +390,8 @@ mod tests {
         assert!(tenancy.fail("broke", None).is_some_and(|failed| failed.present));
         assert!(tenancy.fail("again", None).is_none(), "it fails once");
         tenancy.vacate();
-        let ended = EndedLease { lease: LeaseId(3), reason: "broke".to_owned(), code: None };
+        let reason = "broke".to_owned();
+        let ended = EndedLease { lease: LeaseId(3), reason, code: None, drained: false };
         assert_eq!(tenancy.report(), (None, Some(ended)));
         let stale = tenancy.reserve(terms(3, 1), Instant::now(), LIMITS).unwrap_err();
         assert_eq!(stale.message, "lease 3 is over here; the latest is 3: broke");
@@ -348,12 +418,80 @@ mod tests {
         tenancy.living().is_some_and(|tenant| tenant.is(LeaseId(lease)))
     }
 
+    #[test]
+    fn a_drained_lease_is_told_of_when_its_state_is_gone() {
+        let mut tenancy = Tenancy::default();
+        take(&mut tenancy, 3).unwrap();
+        tenancy.enter();
+        assert!(tenancy.drain("stops").is_none(), "the state may still tell something");
+        assert_eq!(tenancy.report().0.unwrap().phase, LeasePhase::Ending);
+        assert!(tenancy.fail("broke", None).is_none(), "it is over");
+        let drained = tenancy.vacate().unwrap();
+        assert_eq!((drained.lease, drained.reason.as_str()), (LeaseId(3), "stops"));
+        let reason = "stops".to_owned();
+        let ended = EndedLease { lease: LeaseId(3), reason, code: None, drained: true };
+        assert_eq!(tenancy.report(), (None, Some(ended)));
+        assert!(tenancy.vacate().is_none() && tenancy.drain("stops").is_none());
+
+        // One that waits has no state.
+        take(&mut tenancy, 4).unwrap();
+        assert_eq!(tenancy.drain("stops").unwrap().lease, LeaseId(4));
+        assert!(tenancy.report().0.is_none());
+
+        // Control ends it meanwhile: then there is nothing to tell.
+        take(&mut tenancy, 5).unwrap();
+        tenancy.enter();
+        tenancy.drain("stops");
+        tenancy.end(LeaseId(5)).unwrap();
+        assert!(tenancy.vacate().is_none());
+        assert_eq!(tenancy.report(), (None, None));
+    }
+
+    fn ask(tenancy: &Tenancy, client: &str, lease: Option<u64>) -> Option<ErrorCode> {
+        let (answer, mut answered) = oneshot::channel();
+        let lease = lease.map(LeaseId);
+        let contents = std::sync::Arc::default();
+        let command = Command { lease, event: "e".into(), contents, bytes: 1, answer };
+        tenancy.command(&ClientName::new(client).unwrap(), command);
+        answered.try_recv().ok().map(|answer| answer.unwrap_err().code)
+    }
+
+    #[test]
+    fn a_command_of_an_earlier_lease_is_not_taken_for_the_present_one() {
+        let mut tenancy = Tenancy::default();
+        assert_eq!(ask(&tenancy, "me", Some(1)), Some(ErrorCode::NotReserved));
+        take(&mut tenancy, 1).unwrap();
+        tenancy.end(LeaseId(1)).unwrap();
+        assert_eq!(ask(&tenancy, "me", Some(1)), Some(ErrorCode::StaleLease));
+        assert_eq!(ask(&tenancy, "me", None), Some(ErrorCode::NotReserved));
+        take(&mut tenancy, 3).unwrap();
+        assert_eq!(ask(&tenancy, "me", Some(1)), Some(ErrorCode::StaleLease));
+        assert_eq!(ask(&tenancy, "me", Some(4)), Some(ErrorCode::NotReserved), "it may come");
+        assert_eq!(ask(&tenancy, "me", Some(3)), None);
+        assert_eq!(ask(&tenancy, "me", None), None, "old clients name no lease");
+        assert_eq!(ask(&tenancy, "you", Some(3)), Some(ErrorCode::NotHolder));
+    }
+
+    #[test]
+    fn a_reboot_of_an_earlier_lease_hits_nobody() {
+        let mut tenancy = Tenancy::default();
+        take(&mut tenancy, 1).unwrap();
+        tenancy.end(LeaseId(1)).unwrap();
+        take(&mut tenancy, 2).unwrap();
+        let refused = tenancy.check_reboot(Some(LeaseId(1))).unwrap_err();
+        assert_eq!(refused.code, ErrorCode::StaleLease);
+        for meant in [None, Some(LeaseId(2)), Some(LeaseId(3))] {
+            tenancy.check_reboot(meant).unwrap();
+        }
+    }
+
     #[derive(Debug, Clone)]
     enum Step {
         Reserve(u64),
         Extend(u64),
         End(u64),
         Fail,
+        Drain,
         Enter,
         Vacate,
     }
@@ -365,6 +503,7 @@ mod tests {
             lease.clone().prop_map(Step::Extend),
             lease.prop_map(Step::End),
             Just(Step::Fail),
+            Just(Step::Drain),
             Just(Step::Enter),
             Just(Step::Vacate),
         ];
@@ -391,6 +530,9 @@ mod tests {
                     }
                     Step::Fail => {
                         tenancy.fail("x", None);
+                    }
+                    Step::Drain => {
+                        tenancy.drain("x");
                     }
                     // As the supervisor does it: one state after the other.
                     Step::Enter if tenancy.present.is_none() => {

@@ -13,7 +13,8 @@ use tokio_tungstenite::tungstenite::Message;
 async fn send(client: &mut Client, boards: &[&FakeBoard], id: &str, bytes: usize) {
     let contents = Object::from([("data".to_owned(), Value::Bytes(vec![0; bytes].into()))]);
     let serials = boards.iter().map(|board| icefarm_core::Board::serial(*board).clone()).collect();
-    let frame = ClientFrame { serials, event: "echo".into(), contents, id: Some(id.into()) };
+    let (event, id, leases) = ("echo".into(), Some(id.into()), Default::default());
+    let frame = ClientFrame { serials, event, contents, id, leases };
     let packed = encode_client(&frame, Encoding::MessagePack).unwrap();
     client.socket.send(Message::binary(packed)).await.unwrap();
 }

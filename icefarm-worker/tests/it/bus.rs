@@ -25,6 +25,10 @@ pub(crate) struct Script {
     pub(crate) fast: bool,
     /// Restarts are never answered by coming back.
     pub(crate) stay_away: bool,
+    /// Images are never written to the end until the power is cut.
+    pub(crate) hang_write: bool,
+    /// An application says nothing.
+    pub(crate) deaf: bool,
 }
 
 pub(crate) struct FakeBoard {
@@ -146,6 +150,9 @@ impl Board for FakeBoard {
             self.face(|face| face != Face::Bootloader, Face::Bootloader)?;
             self.note(format!("write {image}"));
             sleep(self.time(1000)).await;
+            if self.script.lock().unwrap().hang_write {
+                std::future::pending::<()>().await;
+            }
             if counted(&mut self.script.lock().unwrap().refuse_write) {
                 return Err(std::io::Error::other("as the script says").into());
             }
@@ -184,6 +191,9 @@ impl Board for FakeBoard {
                     // An application that says everything twice.
                     let mut bytes = [0; 64];
                     while let Ok(read @ 1..) = theirs.read(&mut bytes).await {
+                        if script.lock().unwrap().deaf {
+                            continue;
+                        }
                         let twice = [&bytes[..read], &bytes[..read]].concat();
                         if theirs.write_all(&twice).await.is_err() {
                             break;
@@ -201,7 +211,7 @@ impl Board for FakeBoard {
                 return Err(BoardError::Unsupported { what: "switching the power of a board" });
             }
             self.note("power");
-            self.script.lock().unwrap().mute = false;
+            self.script(|script| (script.mute, script.hang_write) = (false, false));
             self.re_enumerate(None);
             Ok(())
         })

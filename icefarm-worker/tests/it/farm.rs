@@ -38,6 +38,10 @@ pub(crate) struct Known {
     /// The status of each board, in the order in which it was told.
     pub(crate) history: Vec<(String, BoardStatus)>,
     pub(crate) gone: Vec<Serial>,
+    /// In how many milliseconds the worker said first that it stops.
+    pub(crate) stops: Option<u64>,
+    /// The worker said that it has stopped.
+    pub(crate) left: bool,
 }
 
 impl Known {
@@ -57,6 +61,7 @@ pub(crate) struct Farm {
     pub(crate) known: watch::Receiver<Known>,
     /// What control answers with instead, if anything.
     pub(crate) refuse: Arc<Mutex<Option<ErrorDetail>>>,
+    drain: Option<oneshot::Sender<()>>,
     stop: Option<oneshot::Sender<()>>,
     worker: JoinHandle<Result<(), WorkerError>>,
     heartbeats: JoinHandle<()>,
@@ -95,13 +100,19 @@ impl Farm {
             worker = worker.boards_on(tokio::runtime::Handle::current());
         }
         let worker = worker.build().unwrap();
+        let (drain, drained) = oneshot::channel::<()>();
         let (stop, stopped) = oneshot::channel::<()>();
         let listener = net.listen(WORKER);
-        let worker = tokio::spawn(worker.run(listener, async {
-            let _ = stopped.await;
-        }));
+        let heard = |signal: oneshot::Receiver<()>| async {
+            if signal.await.is_err() {
+                // The test keeps it as long as it may want to send it.
+                std::future::pending::<()>().await;
+            }
+        };
+        let worker = tokio::spawn(worker.run_draining(listener, heard(drained), heard(stopped)));
         let heartbeats = tokio::spawn(heartbeats(net.clone(), known.clone()));
-        Self { net, bus, known, refuse, stop: Some(stop), worker, heartbeats }
+        let (drain, stop) = (Some(drain), Some(stop));
+        Self { net, bus, known, refuse, drain, stop, worker, heartbeats }
     }
 
     /// Control falls silent.
@@ -109,8 +120,18 @@ impl Farm {
         self.heartbeats.abort();
     }
 
+    /// The first signal.
+    pub(crate) fn drain(&mut self) {
+        self.drain.take().unwrap().send(()).unwrap();
+    }
+
+    /// Has the worker end by itself, which it must.
+    pub(crate) async fn ended(&mut self) {
+        timeout(LONG, &mut self.worker).await.expect("the worker stops").unwrap().unwrap();
+    }
+
     pub(crate) async fn stop(&mut self) {
-        drop(self.stop.take());
+        self.stop.take().unwrap().send(()).unwrap();
         timeout(LONG, &mut self.worker).await.expect("the worker stops").unwrap().unwrap();
     }
 
@@ -239,6 +260,8 @@ fn control(
             let body = icefarm_core::Value::Object(body.unwrap());
             let report = BoardsReport::deserialize(body).unwrap();
             reports.send_modify(|known| {
+                known.stops = known.stops.or(report.stops_in_ms);
+                known.left |= report.left;
                 report.boards.into_iter().for_each(|report| known.tell(report));
                 known.gone.extend(report.gone);
             });
@@ -305,6 +328,19 @@ impl Client {
 
     pub(crate) async fn event(&mut self, board: &FakeBoard, event: &str) -> Value {
         self.find(board, |found| found["event"] == event).await
+    }
+
+    /// Whether the server ends the socket in good order, after everything that it has to say.
+    pub(crate) async fn is_ended(&mut self) -> bool {
+        loop {
+            let message = timeout(LONG, self.socket.next()).await.expect("the socket ends");
+            match message {
+                Some(Ok(Message::Close(Some(frame)))) => return u16::from(frame.code) == 1001,
+                Some(Ok(Message::Text(text))) => self.keep(&serde_json::from_str(&text).unwrap()),
+                Some(Ok(_)) => {}
+                _ => return false,
+            }
+        }
     }
 
     /// Sends a command, and gives its id.

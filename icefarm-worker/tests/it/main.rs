@@ -5,6 +5,7 @@
 mod burden;
 mod bus;
 mod device;
+mod drain;
 mod farm;
 mod leases;
 mod life;

@@ -162,32 +162,112 @@ async fn a_handle_of_an_ended_lease_refuses_everything() {
     assert!(client.events.is_empty(), "{:?}", client.events);
 }
 
-/// On threads of their own, and so on real time: everything that is waited for is brought about.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_state_that_keeps_its_thread_holds_up_nobody() {
-    let boards = [FakeBoard::new("B1"), FakeBoard::new("B2")];
+/// A worker whose states are on threads of their own, and so on real time: everything that is
+/// waited for is brought about.
+async fn on_threads(boards: &[&Arc<FakeBoard>], abandoned: usize) -> Farm {
     boards.iter().for_each(|board| board.script(|script| script.fast = true));
     let mut config = WorkerConfig::default();
     config.lease.exit = Duration::from_millis(100);
-    let farm = Farm::start_with(&[&boards[0], &boards[1]], config, false).await;
+    config.lease.abandoned = abandoned;
+    Farm::start_with(boards, config, false).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_that_keeps_its_thread_for_ever_is_left_behind() {
+    let boards = [FakeBoard::new("B1"), FakeBoard::new("B2")];
     let [bad, good] = &boards;
+    let farm = on_threads(&[bad, good], 1).await;
     let mut culprit = farm.mischief(bad, "bad").await;
     let mut bystander = farm.mischief(good, "good").await;
+    culprit.ask(bad, "flash", json!({"image": "app"})).await.unwrap();
     let id = culprit.command(bad, "block", json!({"gate": "thread"})).await;
+    culprit.event(bad, "busy").await;
     assert_eq!(farm.heartbeat().await.boards.len(), 2);
     assert_eq!(bystander.ask(good, "echo", json!({"data": 1})).await, Ok(json!(1)));
 
     farm.end(bad, 1).await.unwrap();
-    let report = farm.until_status(bad, Broken).await;
-    assert!(report.reason.unwrap().contains("does not let go of its thread"));
-    let refused = farm.reserve(bad, 2, "next", "mischief", json!({})).await.unwrap_err();
-    assert!(refused.to_string().contains("does not let go of its thread"), "{refused}");
+    farm.until_status(bad, Available).await;
+    assert_eq!(bad.image(), "default", "it was taken back without the state");
+    let mut next = farm.mischief(bad, "next").await;
+    assert_eq!(next.ask(bad, "echo", json!({"data": 2})).await, Ok(json!(2)));
     assert_eq!(bystander.ask(good, "echo", json!({"data": 2})).await, Ok(json!(2)));
 
+    // What the first state says when it wakes up is no business of the second lease.
     Gates::open("thread");
-    farm.until_status(bad, Available).await;
-    culprit.answer(bad, &id).await.unwrap_err();
-    farm.reserve(bad, 2, "next", "mischief", json!({})).await.unwrap();
+    assert_eq!(culprit.answer(bad, &id).await.unwrap_err().0, "command_failed");
+    assert_eq!(next.ask(bad, "echo", json!({"data": 3})).await, Ok(json!(3)));
+    let late = |event: &Value| event["event"] == "late";
+    assert!(!culprit.events.iter().chain(&next.events).any(late));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_so_many_states_are_left_behind() {
+    let board = FakeBoard::new("B1");
+    let farm = on_threads(&[&board], 0).await;
+    let mut culprit = farm.mischief(&board, "bad").await;
+    let id = culprit.command(&board, "block", json!({"gate": "threads"})).await;
+    culprit.event(&board, "busy").await;
+    farm.end(&board, 1).await.unwrap();
+    let report = farm.until_status(&board, Broken).await;
+    assert!(report.reason.unwrap().contains("does not let go of its thread"));
+    let refused = farm.reserve(&board, 2, "next", "mischief", json!({})).await.unwrap_err();
+    assert!(refused.to_string().contains("does not let go of its thread"), "{refused}");
+    Gates::open("threads");
+    farm.until_status(&board, Available).await;
+    culprit.answer(&board, &id).await.unwrap_err();
+    farm.reserve(&board, 2, "next", "mischief", json!({})).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_that_never_ends_by_itself_is_ended() {
+    let boards = [FakeBoard::new("B1"), FakeBoard::new("B2")];
+    let [spins, clings] = &boards;
+    let farm = on_threads(&[spins, clings], 1).await;
+    let mut client = farm.mischief(spins, "me").await;
+    client.command(spins, "spin", json!({})).await;
+    client.event(spins, "busy").await;
+    farm.end(spins, 1).await.unwrap();
+    farm.until_status(spins, Available).await;
+
+    let mut client = farm.mischief(clings, "you").await;
+    client.ask(clings, "cling", json!({"gate": "cling"})).await.unwrap();
+    farm.end(clings, 1).await.unwrap();
+    farm.until_status(clings, Available).await;
+    farm.mischief(clings, "next").await;
+    Gates::open("cling");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_board_that_hangs_is_taken_back_in_time() {
+    let board = FakeBoard::new("B1");
+    let farm = Farm::start(&[&board]).await;
+    // In a read.
+    let mut client = farm.mischief(&board, "me").await;
+    client.ask(&board, "flash", json!({"image": "app"})).await.unwrap();
+    client.ask(&board, "open", json!({})).await.unwrap();
+    board.script(|script| (script.deaf, script.power) = (true, true));
+    let id = client.command(&board, "say", json!({"text": "ab"})).await;
+    client.pass(Duration::from_secs(1)).await;
+    let before = Instant::now();
+    farm.end(&board, 1).await.unwrap();
+    assert_eq!(client.answer(&board, &id).await.unwrap_err().0, "command_failed");
+    farm.until_status(&board, Available).await;
+    assert!(before.elapsed() < Duration::from_secs(10), "{:?}", before.elapsed());
+    assert_eq!(board.image(), "default");
+
+    // In a write, which a state has asked for.
+    let mut client = farm.mischief(&board, "you").await;
+    board.script(|script| script.hang_write = true);
+    let id = client.command(&board, "flash", json!({"image": "app"})).await;
+    client.pass(Duration::from_secs(5)).await;
+    let before = Instant::now();
+    farm.end(&board, 2).await.unwrap();
+    assert_eq!(client.answer(&board, &id).await.unwrap_err().0, "command_failed");
+    farm.until_status(&board, Available).await;
+    // Every write has a minute, also those of the recovery, until it cuts the power.
+    assert!(before.elapsed() < Duration::from_secs(300), "{:?}", before.elapsed());
+    assert_eq!(board.image(), "default");
+    farm.mischief(&board, "next").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

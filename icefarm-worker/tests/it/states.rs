@@ -48,6 +48,14 @@ impl Gates {
         GATES.lock().unwrap().entry(name.to_owned()).or_default().clone()
     }
 
+    fn wait(name: &str) {
+        let opened = Self::get(name);
+        let mut open = opened.0.lock().unwrap();
+        while !*open {
+            open = opened.1.wait(open).unwrap();
+        }
+    }
+
     pub(crate) fn open(name: &str) {
         let gate = Self::get(name);
         *gate.0.lock().unwrap() = true;
@@ -62,6 +70,8 @@ pub(crate) struct Mischief {
     port: Option<SerialPort>,
     start: Start,
     exit_hangs: bool,
+    /// What its drop waits for, on its thread.
+    drop_gate: Option<String>,
 }
 
 #[derive(serde::Deserialize, Default, PartialEq)]
@@ -80,7 +90,8 @@ impl Mischief {
     fn new(device: Device, start: Option<Start>, exit_hangs: Option<bool>) -> Self {
         let exit_hangs = exit_hangs.unwrap_or_default();
         let start = start.unwrap_or_default();
-        Self { device, hooks: Vec::new(), port: None, start, exit_hangs }
+        let (hooks, port, drop_gate) = (Vec::new(), None, None);
+        Self { device, hooks, port, start, exit_hangs, drop_gate }
     }
 
     #[register("echo", "data")]
@@ -112,11 +123,25 @@ impl Mischief {
     /// Keeps its thread until the test opens the gate.
     #[register("block", "gate")]
     fn block(&mut self, gate: String) {
-        let opened = Gates::get(&gate);
-        let mut open = opened.0.lock().unwrap();
-        while !*open {
-            open = opened.1.wait(open).unwrap();
+        self.device.emit("busy", Value::Null);
+        Gates::wait(&gate);
+        // Much too late, if the lease is over by now.
+        self.device.emit("late", Value::Null);
+    }
+
+    /// Lets go of its thread again and again, and never ends.
+    #[register("spin")]
+    async fn spin(&mut self) {
+        self.device.emit("busy", Value::Null);
+        loop {
+            tokio::task::yield_now().await;
         }
+    }
+
+    /// Cannot be dropped until the test opens the gate.
+    #[register("cling", "gate")]
+    fn cling(&mut self, gate: String) {
+        self.drop_gate = Some(gate);
     }
 
     #[register("fail")]
@@ -187,6 +212,14 @@ impl Mischief {
     fn become_other(&mut self, message: String) {
         self.device.switch(move |device| ExampleState { device, message });
         self.hooks.push("asked to switch".to_owned());
+    }
+}
+
+impl Drop for Mischief {
+    fn drop(&mut self) {
+        if let Some(gate) = &self.drop_gate {
+            Gates::wait(gate);
+        }
     }
 }
 

@@ -178,7 +178,18 @@ async fn measure(
     let mut all_read = true;
     let circuits = circuits.into_iter().map(|file| Circuit::new(file.name, file.bytes));
     let mut outcomes = evaluator.evaluate(circuits, placement);
-    while let Some(outcome) = outcomes.next().await {
+    let mut events = client.events();
+    loop {
+        let outcome = tokio::select! {
+            outcome = outcomes.next() => outcome,
+            Some(told) = events.next() => {
+                if let Some(text) = reserving::draining(&told.serial, &told.event) {
+                    progress.beside(|| remark(&text));
+                }
+                continue;
+            }
+        };
+        let Some(outcome) = outcome else { break };
         all_read &= outcome.reading().is_some();
         progress.step(&outcome);
         if args.output.json {

@@ -5,6 +5,7 @@ mod args;
 mod boards;
 mod circuits;
 mod credentials;
+mod drain;
 mod evaluate;
 mod events;
 mod hold;
@@ -61,6 +62,8 @@ pub fn main() -> ExitCode {
         Command::Events(args) => events::main(args),
         Command::Queue(args) => queue::main(args),
         Command::Label(args) => label::main(args),
+        Command::Drain(args) => drain::drain(args),
+        Command::Undrain(args) => drain::undrain(args),
         Command::Reserve(args) => boards::reserve(args),
         Command::Extend(args) => boards::extend(args),
         Command::End(args) => boards::end(args),

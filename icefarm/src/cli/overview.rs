@@ -6,7 +6,7 @@ use super::table::Table;
 use super::{events, print};
 use icefarm_core::wire::{
     BoardCounts, BoardDetail, BoardInFull, FarmStatus, LeaseDetail, LeasePhase, QueueEntry,
-    WorkerDetail,
+    WorkerContact, WorkerDetail,
 };
 use icefarm_core::{Serial, Timestamp};
 use serde_json::json;
@@ -98,9 +98,14 @@ fn glance(control: &str, status: &FarmStatus, workers: &[WorkerDetail]) {
     }
     print::line(&format!("boards   {}", counted(&status.boards)));
     let of = status.workers;
-    let away = of.total - of.reachable.min(of.total);
-    let away = if away == 0 { String::new() } else { format!(", {away} of them out of reach") };
-    print::line(&format!("workers  {}{away}", of.total));
+    let left = workers.iter().filter(|worker| worker.contact == WorkerContact::Left).count();
+    let left = u32::try_from(left).unwrap_or(u32::MAX);
+    let away = of.total.saturating_sub(of.reachable).saturating_sub(left);
+    let more =
+        [(away, "out of reach"), (left, "stopped")].into_iter().filter(|(many, _)| *many > 0);
+    let more = more.map(|(many, what)| format!("{many} of them {what}"));
+    let parts: Vec<_> = std::iter::once(of.total.to_string()).chain(more).collect();
+    print::line(&format!("workers  {}", parts.join(", ")));
     if status.waiting > 0 {
         print::line(&format!("queue    {} waiting", status.waiting));
     }
@@ -110,7 +115,7 @@ fn glance(control: &str, status: &FarmStatus, workers: &[WorkerDetail]) {
             let kinds: Vec<_> = worker.kinds.iter().map(|info| info.kind.to_string()).collect();
             table.row([
                 worker.name.to_string(),
-                worker.contact.as_str().to_owned(),
+                contact(worker),
                 ago(worker.last_contact, status.now),
                 worker.boards.to_string(),
                 kinds.join(", "),
@@ -119,6 +124,16 @@ fn glance(control: &str, status: &FarmStatus, workers: &[WorkerDetail]) {
         }
         print::line("");
         print::table(&table);
+    }
+}
+
+/// How a worker is, and whether it goes out of service.
+fn contact(worker: &WorkerDetail) -> String {
+    let contact = worker.contact.as_str();
+    match (worker.draining, worker.stops) {
+        (_, Some(_)) => format!("{contact}, stopping"),
+        (true, None) => format!("{contact}, draining"),
+        (false, None) => contact.to_owned(),
     }
 }
 
@@ -205,6 +220,9 @@ fn described(full: &BoardInFull, now: Timestamp) -> Vec<(&'static str, String)> 
     ];
     if let Some(reason) = board.reason.as_ref().filter(|reason| !full.why.contains(*reason)) {
         lines.push(("reason", reason.clone()));
+    }
+    if board.draining && board.lease.is_some() {
+        lines.push(("draining", "nobody gets it after its holder".to_owned()));
     }
     match &board.lease {
         Some(lease) => {

@@ -3,6 +3,8 @@
 use super::args::KindArgs;
 use super::remark;
 use icefarm_client::{Client, ClientError, QueuePlace, Reservation, ReserveOptions};
+use icefarm_core::wire::{Event, events};
+use icefarm_core::{Serial, Value};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -89,6 +91,26 @@ pub(super) async fn give_back(
     }
 }
 
+/// What to tell people of an event that says that a board goes out of service.
+pub(super) fn draining(serial: &Serial, event: &Event) -> Option<String> {
+    if event.event != events::DRAINING {
+        return None;
+    }
+    let text = |key: &str| event.fields.get(key)?.as_str().map(str::to_owned);
+    let worker = text("worker").unwrap_or_else(|| "that it is plugged to".to_owned());
+    Some(match event.fields.get("ends_in_ms").and_then(Value::as_u64) {
+        Some(ms) => format!(
+            "icefarm: the worker {worker} of board {serial} is stopping: the board can be used for \
+             {} s more",
+            ms / 1000
+        ),
+        None => format!(
+            "icefarm: board {serial} goes out of service once it is given back, as an operator \
+             wants it"
+        ),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,5 +128,15 @@ mod tests {
             Ok(())
         };
         give_back(slow).await.unwrap();
+    }
+
+    #[test]
+    fn people_learn_how_long_a_board_can_be_used() {
+        let told = |event: Event| draining(&"A".parse().unwrap(), &event);
+        let event = Event::new(events::DRAINING).with("worker", "bench");
+        assert!(told(event.clone()).unwrap().contains("once it is given back"));
+        let text = told(event.with("ends_in_ms", 60_000)).unwrap();
+        assert!(text.contains("the worker bench of board A is stopping") && text.contains("60 s"));
+        assert_eq!(told(Event::new(events::FAILURE)), None);
     }
 }

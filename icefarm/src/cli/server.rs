@@ -42,6 +42,11 @@ pub(crate) enum Fault {
     Input(#[source] std::io::Error),
     #[error("--role says what the token is good for: client, worker or operator")]
     NoRole,
+    #[error(
+        "there is neither a worker nor a board `{name}`; `icefarm status` lists the workers, and \
+         `icefarm devices` the boards"
+    )]
+    Nothing { name: String },
     #[error("board `{serial}` is not reserved by `{name}`; `icefarm devices` shows who holds it")]
     NotHeld { serial: String, name: String },
     #[error(

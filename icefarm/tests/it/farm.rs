@@ -55,9 +55,19 @@ impl Server {
 
     /// Asks the process to end and waits until it has.
     pub fn terminate(&mut self) -> std::process::ExitStatus {
+        self.signal();
+        self.child.wait().unwrap()
+    }
+
+    /// Asks the process to end.
+    pub fn signal(&self) {
         let status = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
         assert!(status.success());
-        self.child.wait().unwrap()
+    }
+
+    /// Waits until the process has ended, which it must.
+    pub fn ended(&mut self) -> std::process::ExitStatus {
+        wait_for("the end of a server", || self.child.try_wait().unwrap())
     }
 }
 

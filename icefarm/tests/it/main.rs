@@ -8,6 +8,7 @@
 )]
 
 mod commands;
+mod drain;
 mod evaluate;
 mod farm;
 mod faults;

@@ -5,7 +5,7 @@ use icefarm_control::{Control, ControlConfig};
 use icefarm_core::{Registry, WorkerName};
 use icefarm_docs_check::Wiretap;
 use icefarm_sim::VirtualBus;
-use icefarm_worker::Worker;
+use icefarm_worker::{Worker, WorkerConfig};
 use serde_json::{Value as Json, json};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -209,7 +209,10 @@ pub(crate) async fn worker(
 ) -> (Server, Arc<VirtualBus>) {
     let bus = VirtualBus::builder().seed(name).boards(boards).speed(1000.0).build().unwrap();
     let bus = Arc::new(bus);
+    let mut config = WorkerConfig::default();
+    config.drain = Duration::from_millis(500);
     let worker = Worker::builder()
+        .config(config)
         .name(WorkerName::new(name).unwrap())
         .control(control.url())
         .registry(Registry::collect().unwrap())
@@ -224,7 +227,7 @@ pub(crate) async fn worker(
         let stopped = async {
             let _ = stopped.await;
         };
-        worker.run(listener, stopped).await.unwrap();
+        worker.run_draining(listener, stopped, std::future::pending()).await.unwrap();
     });
     (Server { address, stop, ended }, bus)
 }

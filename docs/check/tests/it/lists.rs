@@ -274,9 +274,11 @@ fn the_limits_and_times_are_those_of_the_programs() {
             s(control.heartbeat_timeout)
         ),
         format!("silent for {} s", s(rules.lost_after)),
-        format!("lost for {} days", rules.forget_worker_after.as_secs() / 86_400),
+        format!("lost or stopped for {} days", rules.forget_worker_after.as_secs() / 86_400),
         format!("its end and {} minutes more", worker.lease.linger.as_secs() / 60),
         format!("come back within {} s", s(worker.board.grace)),
+        format!("waits for its leases | {} s (`--drain`)", s(worker.drain)),
+        format!("its boards have {} s to be back", s(worker.shutdown)),
         format!("`request` is remembered | {} h |", rules.remember_requests.as_secs() / 3600),
         format!("no longer than {} s after its last sign of life", s(rules.wait_silence)),
         format!("| requests that wait, in all | {} |", rules.waiting),

@@ -47,6 +47,7 @@ async fn nothing_is_said_that_is_not_documented() {
     waits(&control).await;
     control.available(3).await;
     loses_boards(&control, bench).await;
+    stops_a_worker(&wiretap, &control).await;
     control.stop().await;
     misses_events(&wiretap).await;
     asks_for_tokens(&wiretap).await;
@@ -150,6 +151,16 @@ async fn asks_for_details(control: &Server) {
         let (status, answer) = control.ask("POST", &format!("{one}/{deed}"), Some(body)).await;
         assert_eq!(status, 200, "{deed}: {answer}");
     }
+    let (_, drained) = control.ask("POST", &format!("{one}/drain"), Some(json!({}))).await;
+    assert_eq!((&drained["draining"], &drained["held"]), (&json!(true), &json!([])));
+    control.ask("POST", &format!("{one}/drain"), Some(json!({"on": false}))).await;
+    let drain = "/v1/workers/bench-1/drain";
+    assert_eq!(control.ask("POST", drain, Some(json!({"on": true}))).await.0, 200);
+    assert_eq!(
+        control.refused("POST", "/v1/workers/none/drain", Some(json!({}))).await,
+        "not_found"
+    );
+    assert_eq!(control.ask("POST", drain, Some(json!({"on": false}))).await.0, 200);
     let forget = "/v1/workers/bench-1/forget";
     assert_eq!(control.refused("POST", forget, Some(json!({}))).await, "conflict");
     live.close().await;
@@ -236,14 +247,17 @@ async fn speaks_to_sockets(control: &Server, bench: &Server) {
         .send(json!({"event": "ack", "epoch": initialized["epoch"], "seq": initialized["seq"]}))
         .await;
     let contents = json!({"files": {}, "batch_id": "b"});
-    let command = json!({"serial": serial, "event": "evaluate", "contents": contents, "id": "1"});
+    let lease = initialized["event"]["lease"].clone();
+    let command = json!({"serial": serial, "event": "evaluate", "contents": contents, "id": "1",
+        "lease": lease});
     socket.send(command.clone()).await;
     assert_eq!(socket.event("reply").await["event"]["value"], Json::Null);
     socket.send(command.clone()).await;
     socket.event("reply").await;
     let changed = |key: &str, value: Json| {
         let mut command = command.clone();
-        command["id"] = key.into();
+        // Under an id that came before the answer would come from memory.
+        command["id"] = format!("{key} {value}").into();
         command[key] = value;
         command
     };
@@ -251,6 +265,8 @@ async fn speaks_to_sockets(control: &Server, bench: &Server) {
         (changed("event", json!("dance")), "unknown_command"),
         (changed("contents", json!({"flies": {}})), "bad_arguments"),
         (changed("serial", json!("none")), "unknown_serial"),
+        (changed("lease", json!(1)), "stale_lease"),
+        (changed("lease", json!({serial.clone(): 1_000_000})), "not_reserved"),
         (json!({"serial": 7, "event": "evaluate"}), "bad_request"),
         (json!({"event": "ack", "epoch": "another", "seq": 1}), "bad_request"),
     ] {
@@ -392,6 +408,25 @@ async fn asks_for_tokens(wiretap: &Wiretap) {
     let audit = ask(olga, "GET", "/v1/audit", None).await;
     assert_eq!(audit["entries"].as_array().unwrap().len(), 3, "{audit}");
     control.stop().await;
+}
+
+/// A worker that is stopped while somebody holds a board of it.
+async fn stops_a_worker(wiretap: &Wiretap, control: &Server) {
+    let (bench, _bus) = worker(wiretap, control, "bench-3", 1).await;
+    control.available(1).await;
+    let reserve = json!({"amount": 1, "name": "ivy", "kind": "pulsecount"});
+    assert_eq!(control.ask("POST", "/reserve", Some(reserve)).await.0, 200);
+    let mut events = control.socket("client_id=ivy&v=1&sub=i").await;
+    let mut told = bench.socket("client_id=ivy&v=1&sub=i").await;
+    told.event("initialized").await;
+    let stopping = tokio::spawn(bench.stop());
+    assert!(events.event("draining").await["event"]["ends_in_ms"].is_u64());
+    assert_eq!(told.event("reservation end").await["event"]["reason"], "drained");
+    assert_eq!(events.event("reservation end").await["event"]["reason"], "drained");
+    stopping.await.unwrap();
+    let (_, workers) = control.ask("GET", "/v1/workers", None).await;
+    assert_eq!(workers[0]["contact"], "left");
+    events.close().await;
 }
 
 /// A control server that keeps few events.

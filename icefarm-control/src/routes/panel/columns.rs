@@ -183,6 +183,7 @@ pub(super) fn contact_name(contact: WorkerContact) -> (&'static str, &'static st
         WorkerContact::Awaited => ("preparing", "Awaited"),
         WorkerContact::Unreachable => ("broken", "Unreachable"),
         WorkerContact::Lost => ("broken", "Lost"),
+        WorkerContact::Left => ("offline", "Stopped"),
         other => ("draining", other.as_str()),
     }
 }
@@ -215,6 +216,11 @@ fn contact(html: &mut Html, worker: &WorkerDetail, now: Timestamp) {
     badge(html, group, word);
     time(html, worker.last_contact, &format!("{} ago", span(now.since(worker.last_contact))));
     html.raw("</span>");
+    match (worker.stops, worker.draining) {
+        (Some(_), _) => reason(html, Some("nothing new is placed on it: is stopping")),
+        (None, true) => reason(html, Some("nothing new is placed on it: an operator drains it")),
+        (None, false) => {}
+    }
     if !worker.refused.is_empty() {
         let refused: Vec<_> = worker.refused.iter().map(|serial| serial.as_str()).collect();
         reason(html, Some(&format!("reports boards of another worker: {}", refused.join(", "))));

@@ -76,10 +76,13 @@ pub(super) fn troubles(boards: &[BoardDetail], workers: &[WorkerDetail], now: Ti
         .iter()
         .filter(|worker| matches!(worker.contact, WorkerContact::Unreachable | WorkerContact::Lost))
         .collect();
+    // Somebody wanted it so.
+    let stopped = workers.iter().filter(|worker| worker.contact == WorkerContact::Left);
     let broken = boards.iter().filter(|board| board.status == BoardStatus::Broken);
     let missing = boards.iter().filter(|board| {
         board.status == BoardStatus::Offline
             && !away.iter().any(|worker| worker.name == board.worker)
+            && !stopped.clone().any(|worker| worker.name == board.worker)
     });
     let mut items: Vec<String> = broken.map(|board| board_in_trouble(board, now)).collect();
     items.extend(away.iter().map(|worker| worker_in_trouble(worker, now)));

@@ -101,3 +101,41 @@ pub(crate) struct QueueArgs {
     #[command(flatten)]
     pub(crate) output: OutputArgs,
 }
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  icefarm drain bench-2                  nothing new on this worker; what is reserved goes on
+  icefarm drain SIM0123456789ABC         the same for one board
+  icefarm drain bench-2 --off            back into service, as `icefarm undrain bench-2`
+
+A board that is out of service and that nobody holds has the status `draining`: it can be unplugged.
+`icefarm status` and `icefarm board SERIAL` say what is still held. It stays out of service, over
+restarts of control and of the worker too, until it is taken back.")]
+pub(crate) struct DrainArgs {
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+    /// Names of workers, serials of boards.
+    #[arg(value_name = "WORKER|SERIAL", required = true)]
+    pub(crate) names: Vec<String>,
+    /// Back into service.
+    #[arg(long)]
+    pub(crate) off: bool,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  icefarm undrain bench-2                the worker's boards can be reserved again
+  icefarm undrain SIM0123456789ABC       the same for one board")]
+pub(crate) struct UndrainArgs {
+    #[command(flatten)]
+    pub(crate) client: ClientArgs,
+    /// Names of workers, serials of boards.
+    #[arg(value_name = "WORKER|SERIAL", required = true)]
+    pub(crate) names: Vec<String>,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}

@@ -10,7 +10,9 @@ pub(crate) use access::{
     AuditArgs, InitArgs, LoginArgs, LogoutArgs, TokenAction, TokenCommandArgs,
 };
 pub(crate) use boards::{EndArgs, ExtendArgs, LabelArgs, RebootArgs, ReserveArgs};
-pub(crate) use farm::{BoardArgs, DevicesArgs, EventsArgs, QueueAction, QueueArgs, StatusArgs};
+pub(crate) use farm::{
+    BoardArgs, DevicesArgs, DrainArgs, EventsArgs, QueueAction, QueueArgs, StatusArgs, UndrainArgs,
+};
 pub(crate) use shell::{CompletionsArgs, ManArgs};
 pub(crate) use work::{EvaluateArgs, Place, SimulateArgs};
 
@@ -118,6 +120,10 @@ pub(crate) enum Command {
     Queue(QueueArgs),
     /// Give a board a name or labels, or take them from it.
     Label(LabelArgs),
+    /// Take workers or boards out of service: nothing new is placed on them.
+    Drain(DrainArgs),
+    /// Take workers or boards back into service.
+    Undrain(UndrainArgs),
     /// Reserve boards: until `icefarm end`, or for as long as a command runs.
     Reserve(ReserveArgs),
     /// Let reservations last their time again from now on.

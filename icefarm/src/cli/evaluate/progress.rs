@@ -69,6 +69,11 @@ impl Progress {
         parts.join(", ")
     }
 
+    /// Says something that stays above the bar.
+    pub(super) fn beside(&self, say: impl FnOnce()) {
+        self.bar.suspend(say);
+    }
+
     pub(super) fn finish(&self) {
         self.bar.finish_and_clear();
     }

@@ -96,10 +96,16 @@ async fn hold(
 ) -> Result<End, std::io::Error> {
     let mut command = command(args, client, reservation).spawn()?;
     let mut losses = reservation.losses();
+    let mut events = client.events();
     loop {
         tokio::select! {
             status = command.wait() => return Ok(End::Ran(status?)),
             asked = signals.next() => pass_on(asked, &command),
+            Some(told) = events.next() => {
+                if let Some(text) = reserving::draining(&told.serial, &told.event) {
+                    remark(&text);
+                }
+            }
             Some(loss) = losses.next() => {
                 remark(&format!("icefarm: a board is lost while the command runs: {loss}"));
             }
