@@ -1,10 +1,10 @@
 //! `icefarm events`: what happened, and what happens.
 
 use super::args::EventsArgs;
-use super::server::{Control, Fault, escaped, run};
+use super::server::{Control, Fault, escaped, meant, run};
 use super::{print, remark};
 use icefarm_core::Epoch;
-use icefarm_core::wire::{JournalEntry, JournalPage};
+use icefarm_core::wire::{BoardDetail, JournalEntry, JournalPage};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -15,11 +15,32 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// How many events are asked for at once.
 const MANY: u32 = 1000;
 
+/// The serial of a board that the farm has, or had. Who follows may wait for one that is to come.
+async fn known(control: &Control, text: &str, follow: bool) -> Result<String, Fault> {
+    let boards: Vec<BoardDetail> = control.get("/v1/boards").await?;
+    let serial = meant(&boards, text);
+    if boards.iter().any(|board| board.serial.as_str() == serial) {
+        return Ok(serial);
+    }
+    let path = format!("/v1/events?limit=1&serial={}", escaped(&serial));
+    let page: JournalPage = control.get(&path).await?;
+    if page.events.is_empty() {
+        if !follow {
+            return Err(Fault::NoBoard { serial });
+        }
+        remark(&format!("no board `{serial}` is known yet; waiting for events of it"));
+    }
+    Ok(serial)
+}
+
 pub(crate) fn main(args: EventsArgs) -> ExitCode {
     run(async {
         let control = Control::of(&args.client)?;
         let about = match &args.serial {
-            Some(serial) => format!("&serial={}", escaped(&control.serial(serial).await?)),
+            Some(serial) => {
+                let serial = known(&control, serial, args.follow).await?;
+                format!("&serial={}", escaped(&serial))
+            }
             None => String::new(),
         };
         let print =

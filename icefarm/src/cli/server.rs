@@ -47,6 +47,11 @@ pub(crate) enum Fault {
          `icefarm devices` the boards"
     )]
     Nothing { name: String },
+    #[error(
+        "no board `{serial}` is known, and nothing of one has happened; `icefarm devices` lists the \
+         boards"
+    )]
+    NoBoard { serial: String },
     #[error("board `{serial}` is not reserved by `{name}`; `icefarm devices` shows who holds it")]
     NotHeld { serial: String, name: String },
     #[error(

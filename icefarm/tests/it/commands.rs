@@ -67,6 +67,13 @@ fn a_farm_that_is_not_there_is_said_to_be_not_there() {
 }
 
 #[test]
+fn no_board_at_all_is_nothing_to_reserve() {
+    let output = run(&["reserve", "0"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("'0' for '[N]'"), "{}", stderr(&output));
+}
+
+#[test]
 fn a_server_ends_when_it_is_asked_to() {
     let mut up = Server::start(&["up", "--boards", "2", "--listen", "127.0.0.1:0"]);
     assert!(up.terminate().success());

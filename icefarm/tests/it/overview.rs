@@ -113,6 +113,9 @@ fn events_are_listed_and_followed() {
     let text = stdout(&run(&["events", "--board", &serial, "--control", url]));
     assert!(text.lines().all(|line| line.contains(&serial)), "{text}");
     assert!(text.contains("alice reserved board"), "{text}");
+    let typo = run(&["events", "--board", "TYPO", "--control", url]);
+    assert_eq!(typo.status.code(), Some(1));
+    assert!(stderr(&typo).contains("no board `TYPO` is known"), "{}", stderr(&typo));
 
     // What was before it began is told as well, and then what happens.
     let mut following = Following::start(&farm, &["--board", &serial, "--after", "0"]);

@@ -35,7 +35,12 @@ pub(crate) struct ReserveArgs {
     #[command(flatten)]
     pub(crate) client: ClientArgs,
     /// How many boards. All of them are reserved, or none.
-    #[arg(value_name = "N", required_unless_present = "serial", conflicts_with = "serial")]
+    #[arg(
+        value_name = "N",
+        required_unless_present = "serial",
+        conflicts_with = "serial",
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
     pub(crate) amount: Option<u32>,
     /// Reserve exactly this board, by its serial or its name; may be given several times.
     #[arg(
