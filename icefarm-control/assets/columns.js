@@ -72,13 +72,17 @@ export const workerColumns = {
     sort: (worker) => worker.name,
   },
   contact: {
-    sign: (worker) => JSON.stringify([worker.contact, worker.last_contact, worker.refused]),
+    sign: ({ contact, last_contact: last, refused, draining, stops }) => {
+      return JSON.stringify([contact, last, refused, draining, stops]);
+    },
     fill: (cell, worker) => {
       const line = make("span", "line", contactOf(worker), ago(worker.last_contact));
       const refused = worker.refused.length
         ? `reports boards of another worker: ${worker.refused.join(", ")}`
         : null;
-      cell.replaceChildren(...[line, reason(refused)].filter(Boolean));
+      const out = worker.stops ? "is stopping" : worker.draining ? "an operator drains it" : null;
+      const more = out ? `nothing new is placed on it: ${out}` : null;
+      cell.replaceChildren(...[line, reason(more), reason(refused)].filter(Boolean));
     },
     sort: (worker) => CONTACTS.indexOf(worker.contact),
   },

@@ -5,7 +5,8 @@ import { button } from "./marks.js";
 /**
  * Of each deed: what its button says; `of`, what it is done to; `fits(item, isInFull)`, whether it
  * is offered, in the table or where everything about a board is shown; and `ask(item)`, what is
- * asked before it and said after it.
+ * asked before it and said after it. It is posted to the path of its name, or to `path`, with the
+ * lease that the operator saw, or with `body`.
  */
 export const DEEDS = {
   end: {
@@ -32,6 +33,33 @@ export const DEEDS = {
       done: `${serial} reboots`,
     }),
   },
+  drain: {
+    name: "Drain",
+    of: "boards",
+    fits: (board, isInFull) => isInFull && !board.drained,
+    body: { on: true },
+    ask: ({ serial, lease }) => ({
+      title: `Take ${serial} out of service?`,
+      text:
+        "Nothing new is placed on it until it is taken back. " +
+        (lease ? `${lease.client} keeps it until the lease ends, and is told.` : "Nobody holds it."),
+      yes: "Drain",
+      done: `${serial} goes out of service`,
+    }),
+  },
+  undrain: {
+    name: "Undrain",
+    of: "boards",
+    fits: (board) => board.drained,
+    path: "drain",
+    body: { on: false },
+    ask: ({ serial }) => ({
+      title: `Take ${serial} back into service?`,
+      text: "It can be reserved again, if its worker is in service too.",
+      yes: "Undrain",
+      done: `${serial} is back in service`,
+    }),
+  },
   delete: {
     name: "Delete",
     of: "boards",
@@ -46,10 +74,38 @@ export const DEEDS = {
       done: `${serial} was deleted`,
     }),
   },
+  drain_worker: {
+    name: "Drain",
+    of: "workers",
+    fits: (worker) => !worker.draining,
+    path: "drain",
+    body: { on: true },
+    ask: ({ name, boards }) => ({
+      title: `Take the worker ${name} out of service?`,
+      text:
+        `Nothing new is placed on ${boards === 1 ? "its board" : `its ${boards} boards`} until it ` +
+        "is taken back. Who holds a board keeps it until the lease ends, and is told.",
+      yes: "Drain",
+      done: `${name} goes out of service`,
+    }),
+  },
+  undrain_worker: {
+    name: "Undrain",
+    of: "workers",
+    fits: (worker) => worker.draining,
+    path: "drain",
+    body: { on: false },
+    ask: ({ name }) => ({
+      title: `Take the worker ${name} back into service?`,
+      text: "Its boards can be reserved again, but for those that are drained themselves.",
+      yes: "Undrain",
+      done: `${name} is back in service`,
+    }),
+  },
   forget: {
     name: "Forget",
     of: "workers",
-    fits: (worker) => ["unreachable", "lost"].includes(worker.contact),
+    fits: (worker) => ["unreachable", "lost", "left"].includes(worker.contact),
     ask: ({ name, boards }) => ({
       title: `Forget the worker ${name}?`,
       text:
@@ -85,6 +141,7 @@ export function fillDeeds(cell, key, deeds) {
 
 /** Where a deed is posted to, and the lease that the operator saw: it is done to no other. */
 export function requestOf(deed, item) {
+  const { of, path = deed, body } = DEEDS[deed];
   const key = encodeURIComponent(item.serial ?? item.name);
-  return [`v1/${DEEDS[deed].of}/${key}/${deed}`, item.lease ? { lease: item.lease.lease } : {}];
+  return [`v1/${of}/${key}/${path}`, body ?? (item.lease ? { lease: item.lease.lease } : {})];
 }

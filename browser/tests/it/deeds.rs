@@ -99,6 +99,57 @@ async fn a_worker_that_is_gone_is_forgotten() -> Result {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium and chromium-driver"]
+async fn a_worker_is_drained_and_taken_back() -> Result {
+    let scene = Scene::open(&["A"]).await?;
+    let page = scene.page();
+    page.click(&button("drain_worker", "bench")).await?;
+    page.until(QUESTION).await?;
+    let asked = page.text("document.querySelector('#confirm').innerText").await?;
+    assert!(asked.contains("Take the worker bench out of service?"), "{asked}");
+    page.click("#confirm-no").await?;
+    page.until(ANSWERED).await?;
+    assert_eq!(scene.farm.get("/v1/workers").await?[0]["draining"], false);
+
+    page.click(&button("drain_worker", "bench")).await?;
+    page.until(QUESTION).await?;
+    page.click("#confirm-yes").await?;
+    scene.shows("A", "Draining").await?;
+    page.until(&format!("{}.innerText.includes('an operator drains it')", row("bench"))).await?;
+    assert_eq!(scene.farm.get("/v1/workers").await?[0]["draining"], true);
+    assert_eq!(page.get(&deed("drain_worker", "bench")).await?, json!(null));
+
+    page.click(&button("undrain_worker", "bench")).await?;
+    page.until(QUESTION).await?;
+    page.click("#confirm-yes").await?;
+    scene.shows("A", "Available").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium and chromium-driver"]
+async fn a_board_is_drained_where_everything_about_it_is_shown() -> Result {
+    let scene = Scene::open(&["A", "B"]).await?;
+    let page = scene.page();
+    scene.reserve("ann", &["A"]).await?;
+    page.click(&button("show", "A")).await?;
+    page.until("!!document.querySelector('#board-actions [data-deed=drain]')").await?;
+    page.click("#board-actions [data-deed=drain]").await?;
+    page.until(QUESTION).await?;
+    let asked = page.text("document.querySelector('#confirm').innerText").await?;
+    assert!(asked.contains("ann keeps it until the lease ends"), "{asked}");
+    page.click("#confirm-yes").await?;
+    page.until("!!document.querySelector('#board-actions [data-deed=undrain]')").await?;
+    assert_eq!(scene.farm.get("/v1/leases").await?[0]["client"], "ann", "the lease goes on");
+    scene.farm.post("/endall", json!({"name": "ann"})).await?;
+    scene.reload("").await?;
+    scene.shows("A", "Draining").await?;
+    page.click(&button("undrain", "A")).await?;
+    page.until(QUESTION).await?;
+    page.click("#confirm-yes").await?;
+    scene.shows("A", "Available").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium and chromium-driver"]
 async fn what_control_refuses_is_said_in_the_dialog() -> Result {
     let scene = Scene::open(&["A"]).await?;
     let page = scene.page();
