@@ -6,6 +6,7 @@ use icefarm_browser::{Chromium, Farm, Page, Result};
 use icefarm_client::{Circuit, Client, Evaluator, Placement, ReserveOptions};
 use icefarm_sim::{BoardChoice, Fault, FaultPlan, VirtualBus};
 use icefarm_state_pulse_count::{PulseCount, PulseCountArgs};
+use serde_json::json;
 use std::path::{Path, PathBuf};
 use tokio::task::JoinHandle;
 
@@ -35,6 +36,10 @@ async fn main() -> Result {
     let measures = "[...document.querySelectorAll('#boards td.standing')]
         .filter(cell => cell.innerText.includes('Reserved')).length === 2";
     studio.page.until(measures).await?;
+    let wanted = json!({"name": "nightly-3", "amount": 3, "kind": "variance", "wait_s": 3600,
+        "request": "00000000-0000-4000-8000-000000000001"});
+    farm.post("/reserve", wanted).await?;
+    studio.page.until("document.querySelector('#waiting').checkVisibility()").await?;
     studio.take("evaluation").await?;
 
     let dead = Fault::corrupt_image().on([BoardChoice::Index(1)]);

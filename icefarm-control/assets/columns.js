@@ -1,4 +1,4 @@
-// What stands in the cells of the two tables. The page says which columns there are, in which
+// What stands in the cells of the tables. The page says which columns there are, in which
 // order, and by which one can sort; here is what is in them.
 //
 // A column has `sign(item)`, a text that changes whenever its cell does, and `fill(cell, item)`, or
@@ -98,6 +98,40 @@ export const workerColumns = {
     },
   },
   deeds: deeds("workers", (worker) => worker.name),
+};
+
+/** Which boards somebody waits for. */
+function wants({ amount, serials, labels, simulated }) {
+  const which = simulated === null ? "" : simulated ? " simulated" : " real";
+  const boards = `${amount}${which} ${amount === 1 ? "board" : "boards"}`;
+  const named = serials.length ? `: ${serials.join(", ")}` : "";
+  const marked = Object.entries(labels).map(([label, value]) => `${label}=${value}`);
+  return boards + named + (marked.length ? ` with ${marked.join(", ")}` : "");
+}
+
+export const queueColumns = {
+  name: {
+    sign: ({ position, why }) => `${position} ${why}`,
+    fill: (cell, { position, client, why }) => {
+      const names = make("span", "names", `${position}. `, make("span", "label", client));
+      cell.replaceChildren(...[names, reason(why)].filter(Boolean));
+    },
+    sort: (waiting) => waiting.position,
+  },
+  wants: { text: wants },
+  kind: text((waiting) => waiting.kind),
+  priority: { text: ({ priority }) => String(priority), sort: ({ priority }) => priority },
+  waits: {
+    sign: (waiting) => waiting.since,
+    fill: (cell, waiting) => cell.replaceChildren(ago(waiting.since, "")),
+    sort: (waiting) => Date.parse(waiting.since),
+  },
+  left: {
+    sign: (waiting) => waiting.expires,
+    fill: (cell, waiting) => cell.replaceChildren(until(waiting.expires)),
+    sort: (waiting) => Date.parse(waiting.expires),
+  },
+  deeds: deeds("queue", (waiting) => waiting.client),
 };
 
 /** Everything that can be searched for in a board. */

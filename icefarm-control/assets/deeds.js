@@ -1,4 +1,4 @@
-// What an operator can do to boards and workers. A deed is one entry here.
+// What an operator can do to boards, workers and who waits. A deed is one entry here.
 
 import { button } from "./marks.js";
 
@@ -6,7 +6,7 @@ import { button } from "./marks.js";
  * Of each deed: what its button says; `of`, what it is done to; `fits(item, isInFull)`, whether it
  * is offered, in the table or where everything about a board is shown; and `ask(item)`, what is
  * asked before it and said after it. It is posted to the path of its name, or to `path`, with the
- * lease that the operator saw, or with `body`.
+ * lease that the operator saw, or with `body`; or where `request(item)` says.
  */
 export const DEEDS = {
   end: {
@@ -116,6 +116,20 @@ export const DEEDS = {
       done: `${name} was forgotten`,
     }),
   },
+  cancel: {
+    name: "Take out",
+    of: "queue",
+    fits: () => true,
+    ask: ({ client, amount }) => ({
+      title: `Take ${client} out of the queue?`,
+      text:
+        `${client} waits for ${amount === 1 ? "a board" : `${amount} boards`} and is told that ` +
+        "an operator ended it. What it holds already stays with it.",
+      yes: "Take out",
+      done: `${client} does not wait any more`,
+    }),
+    request: ({ reservation }) => ["v1/queue/cancel", { reservation }],
+  },
 };
 
 /** The deeds that are offered for a board or a worker as it is. */
@@ -141,7 +155,8 @@ export function fillDeeds(cell, key, deeds) {
 
 /** Where a deed is posted to, and the lease that the operator saw: it is done to no other. */
 export function requestOf(deed, item) {
-  const { of, path = deed, body } = DEEDS[deed];
+  const { of, path = deed, body, request } = DEEDS[deed];
+  if (request) return request(item);
   const key = encodeURIComponent(item.serial ?? item.name);
   return [`v1/${of}/${key}/${path}`, body ?? (item.lease ? { lease: item.lease.lease } : {})];
 }

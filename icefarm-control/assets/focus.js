@@ -1,5 +1,8 @@
 // The focus is never lost: if what has it goes away, something near by gets it.
 
+/** What may take the focus of something in it that goes away, or names what may. */
+const HOME = "dialog, table, [data-home]";
+
 /** Whether nothing has the focus, or what nobody sees: a dialog that was closed keeps it a moment. */
 function isLost() {
   const focused = document.activeElement;
@@ -11,17 +14,19 @@ export class Place {
   constructor(element = document.activeElement) {
     this.element = element;
     this.row = element?.closest("[data-key]");
-    const home = element?.closest("dialog, table, [data-home]");
-    // What comes and goes itself names another home.
-    this.home = home?.dataset.home ? document.getElementById(home.dataset.home) : home;
+    // The nearest first; what comes and goes itself names another home.
+    this.homes = [];
+    for (let home = element?.closest(HOME); home; home = home.parentElement?.closest(HOME)) {
+      this.homes.push(home.matches("dialog") ? home.querySelector("[autofocus]") : home);
+      if (home.dataset.home) this.homes.push(document.getElementById(home.dataset.home));
+    }
   }
 
   /** Brings the focus back here if it is nowhere else. */
   restore() {
-    if (!this.home || !isLost()) return;
+    if (!this.homes.length || !isLost()) return;
     const inRow = this.row?.isConnected ? this.row.querySelector("button") : null;
-    const inHome = this.home.matches("dialog") ? this.home.querySelector("[autofocus]") : this.home;
-    for (const candidate of [this.element, inRow, inHome]) {
+    for (const candidate of [this.element, inRow, ...this.homes]) {
       candidate?.focus({ preventScroll: true });
       if (!isLost()) return;
     }

@@ -1,6 +1,6 @@
 // The panel: puts the parts together. What the server has drawn stays until the first message.
 
-import { boardColumns, workerColumns } from "./columns.js";
+import { boardColumns, queueColumns, workerColumns } from "./columns.js";
 import { Connection } from "./connection.js";
 import { DEEDS, requestOf } from "./deeds.js";
 import { BoardDialog, confirm, post } from "./dialogs.js";
@@ -17,6 +17,7 @@ const byId = (id) => document.getElementById(id);
 
 let boards = null;
 let workers = null;
+let queue = null;
 let filters = null;
 const events = new Events(byId("events"), byId("events-shown"), byId("events-empty"));
 const dialog = new BoardDialog();
@@ -46,6 +47,10 @@ function begin() {
     key: (worker) => worker.name,
     mark: (row, worker) => (row.dataset.contact = worker.contact),
   });
+  queue = new KeyedTable(byId("queue"), {
+    columns: queueColumns,
+    key: (waiting) => waiting.reservation,
+  });
   filters = new Filters(boards);
   byId("event-filters").hidden = false;
 }
@@ -58,6 +63,7 @@ function take(message) {
     if (message.type === "snapshot") {
       boards.reset(message.boards);
       workers.reset(message.workers);
+      line(message.queue);
       events.reset(message.events);
       if (dialog.serial) dialog.load();
       return;
@@ -65,6 +71,7 @@ function take(message) {
     const { boards: changed = [], boards_gone: gone = [] } = message;
     boards.update(changed, gone);
     workers.update(message.workers ?? [], message.workers_gone ?? []);
+    if (message.queue) line(message.queue);
     dialog.changed([...changed.map((board) => board.serial), ...gone]);
     events.add(message.events ?? []);
     const warnings = (message.events ?? []).filter((entry) => entry.warning);
@@ -76,11 +83,18 @@ function take(message) {
   tick();
 }
 
+/** The queue always comes whole. */
+function line(waiting) {
+  queue.reset(waiting);
+  byId("queue-count").textContent = String(waiting.length);
+  byId("waiting").hidden = waiting.length === 0;
+}
+
 /** What a button is for: in the dialog the board that it shows, else what its row is of. */
 function subject(button, of) {
   if (byId("board-actions").contains(button)) return dialog.board;
   const key = button.closest("[data-key]")?.dataset.key;
-  return (of === "workers" ? workers : boards)?.get(key);
+  return { boards, workers, queue }[of]?.get(key);
 }
 
 document.addEventListener("click", (event) => {

@@ -1,6 +1,6 @@
 //! What an operator does: each deed asks first, and does nothing when the answer is no.
 
-use crate::scene::{Scene, bus, button, deed, row};
+use crate::scene::{Scene, bus, button, deed, row, until_focused};
 use icefarm_browser::Result;
 use serde_json::json;
 
@@ -202,5 +202,43 @@ async fn a_late_answer_does_not_close_the_next_question() -> Result {
     assert_eq!(page.get(QUESTION).await?, json!(true));
     let leases = scene.farm.get("/v1/leases").await?;
     assert_eq!((leases[0]["serial"].as_str(), leases[1].is_null()), (Some("B"), true));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium and chromium-driver"]
+async fn who_waits_is_shown_and_taken_out_of_the_queue() -> Result {
+    let scene = Scene::open(&["A"]).await?;
+    let page = scene.page();
+    let is_shown = "document.querySelector('#waiting').checkVisibility()";
+    assert_eq!(page.get(is_shown).await?, json!(false));
+    scene.reserve("ann", &["A"]).await?;
+    for (client, priority) in [("bob", 0), ("eve", 1)] {
+        let request = format!("00000000-0000-4000-8000-00000000000{priority}");
+        let wanted = json!({"name": client, "serials": ["A"], "kind": "pulsecount",
+            "wait_s": 3600, "priority": priority, "request": request});
+        scene.farm.post("/reserveserials", wanted).await?;
+    }
+    let line = "[...document.querySelectorAll('#queue tbody th')].map(cell => \
+        cell.querySelector('.names').textContent).join()";
+    page.until(&format!("{line} === '1. eve,2. bob'")).await?;
+    assert_eq!(page.get(is_shown).await?, json!(true));
+    let told = page.text("document.querySelector('#queue tbody').innerText").await?;
+    assert!(told.contains("1 board: A") && told.contains("pulsecount"), "{told}");
+
+    page.click("#queue button[aria-label='Take out eve']").await?;
+    page.until(QUESTION).await?;
+    page.click("#confirm-yes").await?;
+    page.until(ANSWERED).await?;
+    page.until(&format!("{line} === '1. bob'")).await?;
+    assert_eq!(scene.farm.get("/v1/queue").await?[0]["client"], "bob");
+
+    page.click("#queue button[aria-label='Take out bob']").await?;
+    page.until(QUESTION).await?;
+    page.click("#confirm-yes").await?;
+    page.until(ANSWERED).await?;
+    page.until(&format!("!{is_shown}")).await?;
+    until_focused(page, "boards").await?;
+    assert_eq!(scene.farm.get("/v1/queue").await?, json!([]));
     Ok(())
 }

@@ -6,6 +6,7 @@
 mod columns;
 mod marks;
 mod summary;
+mod waiting;
 
 use super::markup::{Html, fill};
 use super::permit::{Asker, Deed, asker};
@@ -82,7 +83,7 @@ fn page(
     url: &str,
     has_session: bool,
 ) -> String {
-    let (boards, workers) = (view.boards(), view.workers());
+    let (boards, workers, queue) = (view.boards(), view.workers(), view.queue());
     let now = status.now;
     let troubles = summary::troubles(&boards, &workers, now);
     let hidden = |is_hidden: bool| if is_hidden { " hidden" } else { "" }.to_owned();
@@ -112,6 +113,10 @@ fn page(
             "workers" => columns::rows(columns::WORKERS, &workers, now, |worker| {
                 format!("data-contact=\"{}\"", worker.contact.as_str())
             }),
+            "queue-heads" => columns::heads(waiting::WAITING),
+            "queue-count" => queue.len().to_string(),
+            "no-queue" => hidden(queue.is_empty()),
+            "queue" => columns::rows(waiting::WAITING, &queue, now, |_| String::new()),
             "boards-count" => boards.len().to_string(),
             "some-boards" => hidden(!boards.is_empty()),
             "boards" => columns::rows(columns::BOARDS, &boards, now, |board| {

@@ -10,17 +10,17 @@ use std::time::Duration;
 /// A column of a table of `T`.
 pub(super) struct Column<T> {
     /// Its name in `columns.js`, and the class of its cells.
-    name: &'static str,
+    pub(super) name: &'static str,
     /// What its head says.
-    head: &'static str,
+    pub(super) head: &'static str,
     /// How its cells are shown.
-    shown: Shown,
-    fill: fn(&mut Html, &T, Timestamp),
+    pub(super) shown: Shown,
+    pub(super) fill: fn(&mut Html, &T, Timestamp),
 }
 
 /// How the cells of a column are shown.
 #[derive(Clone, Copy, PartialEq)]
-enum Shown {
+pub(super) enum Shown {
     /// They speak for themselves.
     Plain,
     /// On a phone, where there are no heads, the head stands beside them.
