@@ -43,7 +43,7 @@
 //! | `/v1/boards/SERIAL/end`, `/reboot`, `/delete`, `/v1/workers/NAME/forget` | for operators |
 //! | `/`, `/ws` | the panel, and the websocket of clients |
 //! | `/healthz`, `/readyz`, `/version` | how the server is, and which |
-//! | `/metrics` | the server in figures, for Prometheus |
+//! | `/metrics`, `/v1/workers/NAME/metrics` | the server or a worker in figures, for Prometheus |
 //! | `/worker/register`, `/worker/boards` | for workers |
 //!
 //! What changes something wants its arguments as an object in the body, by POST, or by GET as the

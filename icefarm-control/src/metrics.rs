@@ -52,6 +52,7 @@ const PATHS: &[&str] = &[
     "/v1/workers",
     "/v1/workers/*/forget",
     "/v1/workers/*/drain",
+    "/v1/workers/*/metrics",
     "/v1/events",
     "/v1/live",
     "/v1/whoami",

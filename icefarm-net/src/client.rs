@@ -251,6 +251,22 @@ impl HttpClient {
         self.json(endpoint, path, None, options).await
     }
 
+    /// Asks for `path`, which begins with a slash, and reads an answer that is no JSON.
+    ///
+    /// # Errors
+    /// [`HttpError`]; also if the answer is no UTF-8.
+    pub async fn get_text(
+        &self,
+        endpoint: &Endpoint,
+        path: &str,
+        options: &RequestOptions,
+    ) -> Result<String, HttpError> {
+        let call = Call { client: self, endpoint, url: format!("{endpoint}{path}") };
+        let answer = call.answer(path, None, options).await?;
+        String::from_utf8(answer.into())
+            .map_err(|error| call.broken("the answer is no text", error))
+    }
+
     async fn json<T: DeserializeOwned>(
         &self,
         endpoint: &Endpoint,
@@ -259,18 +275,7 @@ impl HttpClient {
         options: &RequestOptions,
     ) -> Result<T, HttpError> {
         let call = Call { client: self, endpoint, url: format!("{endpoint}{path}") };
-        let request = call.request(path, body, options)?;
-        let answered = tokio::time::timeout(options.timeout, call.run(request)).await;
-        let (status, answer) = match answered {
-            Ok(answered) => answered?,
-            Err(_) => {
-                return Err(HttpError::Timeout { url: call.url, timeout: options.timeout });
-            }
-        };
-        if !status.is_success() {
-            let error = refusal(status, &answer);
-            return Err(HttpError::Answer { url: call.url, status, error });
-        }
+        let answer = call.answer(path, body, options).await?;
         serde_json::from_slice(&answer)
             .map_err(|error| call.broken("the answer is not the JSON that was expected", error))
     }
@@ -295,6 +300,28 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
+    /// Sends it, and gives the body of an answer that is no refusal.
+    async fn answer(
+        &self,
+        path: &str,
+        body: Option<Bytes>,
+        options: &RequestOptions,
+    ) -> Result<Bytes, HttpError> {
+        let request = self.request(path, body, options)?;
+        let answered = tokio::time::timeout(options.timeout, self.run(request)).await;
+        let (status, answer) = match answered {
+            Ok(answered) => answered?,
+            Err(_) => {
+                return Err(HttpError::Timeout { url: self.url.clone(), timeout: options.timeout });
+            }
+        };
+        if !status.is_success() {
+            let error = refusal(status, &answer);
+            return Err(HttpError::Answer { url: self.url.clone(), status, error });
+        }
+        Ok(answer)
+    }
+
     fn broken(
         &self,
         reason: &str,

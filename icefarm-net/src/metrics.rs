@@ -37,6 +37,12 @@ pub fn page(registry: &Registry) -> Response {
         tracing::error!(%error, "the figures of the server cannot be written");
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     }
+    figures(page)
+}
+
+/// Answers with figures that are written already, in the text of OpenMetrics.
+#[must_use]
+pub fn figures(page: String) -> Response {
     let mut response = page.into_response();
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(OPEN_METRICS));
     response

@@ -105,11 +105,23 @@ impl Fleet {
             );
             return Err(ErrorDetail::new(ErrorCode::WorkerUnreachable, message));
         }
-        match self.line(worker).post::<IgnoredAny>(path, board, self.manners.timeout).await {
-            Ok(_) => Ok(()),
-            Err(HttpError::Answer { error, .. }) => Err(error),
-            Err(error) => Err(ErrorDetail::new(ErrorCode::WorkerUnreachable, error.to_string())),
-        }
+        let asked = self.line(worker);
+        let asked = asked.post::<IgnoredAny>(path, board, self.manners.timeout).await;
+        asked.map(drop).map_err(told)
+    }
+
+    /// What a worker shows under `/metrics`, which it shows to nobody but control.
+    ///
+    /// # Errors
+    /// What the worker answers, `worker_unreachable` if it does not.
+    pub(crate) async fn figures(&self, worker: &Worker) -> Result<String, ErrorDetail> {
+        let Line { http, endpoint, options, .. } = self.line(worker);
+        let options = options.timeout(self.manners.timeout);
+        let figures = match &endpoint {
+            Ok(endpoint) => http.get_text(endpoint, "/metrics", &options).await,
+            Err(error) => Err(HttpError::from(error.clone())),
+        };
+        figures.map_err(told)
     }
 
     fn line(&self, worker: &Worker) -> Line {
@@ -125,6 +137,14 @@ impl Fleet {
             options: RequestOptions::default().bearer(worker.secret.0.clone()),
             tokens: self.tokens.clone(),
         }
+    }
+}
+
+/// What a caller is told when a worker did not do what it was asked for.
+fn told(error: HttpError) -> ErrorDetail {
+    match error {
+        HttpError::Answer { error, .. } => error,
+        error => ErrorDetail::new(ErrorCode::WorkerUnreachable, error.to_string()),
     }
 }
 

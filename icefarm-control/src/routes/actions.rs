@@ -6,13 +6,12 @@
 
 use super::boards::Act;
 use super::permit::{Asker, Deed, asker};
-use super::{Context, boards, details, needed};
+use super::{Context, boards, details, in_path, needed};
 use crate::ledger::Trail;
 use crate::machine::{Answer, Command, Lease};
 use icefarm_core::wire::{BoardActionAnswer, DrainAnswer, ErrorCode, ErrorDetail};
 use icefarm_core::{Args, LeaseId, Serial, WorkerName};
 use icefarm_net::{ApiError, answer};
-use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use warp::Filter;
@@ -65,13 +64,13 @@ async fn act(
         _ => return Err(ApiError::new(ErrorCode::NotFound, "there is nothing under this path")),
     };
     let trail = asker.trail(act.word());
-    let trail = match details::serial(serial) {
+    let trail = match in_path::<Serial>(serial) {
         Ok(serial) => trail.serials(&[serial]),
         Err(_) => trail,
     };
     asker.permit(Deed::Operate, &trail).await?;
     let only: Option<LeaseId> = needed(args)?.take("lease")?;
-    let serial = details::serial(serial)?;
+    let serial = in_path::<Serial>(serial)?;
     let farm = asker.ledger.farm();
     if !farm.boards.contains_key(&serial) {
         return Err(details::unknown(&serial));
@@ -124,16 +123,10 @@ fn moved_on(serial: &Serial, lease: Option<&Arc<Lease>>) -> ApiError {
 async fn forget(asker: &Asker, name: &str, args: Option<Args>) -> Result<Value, ApiError> {
     asker.permit(Deed::Operate, &asker.trail("forget_worker")).await?;
     needed(args)?;
-    let worker = worker(name)?;
+    let worker: WorkerName = in_path(name)?;
     let trail = asker.trail("forget_worker").worker(&worker);
     asker.submit_for(Command::ForgetWorker { worker: worker.clone() }, trail).await?;
     Ok(json!({ "worker": worker }))
-}
-
-fn worker(name: &str) -> Result<WorkerName, ApiError> {
-    let bad = |reason: String| ApiError::new(ErrorCode::BadRequest, format!("the path: {reason}"));
-    let name = percent_decode_str(name).decode_utf8().map_err(|error| bad(error.to_string()))?;
-    WorkerName::new(&*name).map_err(|error| bad(error.to_string()))
 }
 
 /// Out of service unless `on` is false.
@@ -152,7 +145,7 @@ async fn drain_worker(
     args: Option<Args>,
 ) -> Result<DrainAnswer, ApiError> {
     asker.permit(Deed::Operate, &asker.trail("drain")).await?;
-    let (worker, on) = (worker(name)?, on(args)?);
+    let (worker, on) = (in_path::<WorkerName>(name)?, on(args)?);
     let trail = asker.trail(drain_word(on)).worker(&worker);
     let command = Command::DrainWorker { worker: worker.clone(), on };
     let held = asker.submit_for(command, trail).await?;
@@ -165,7 +158,7 @@ async fn drain_board(
     args: Option<Args>,
 ) -> Result<DrainAnswer, ApiError> {
     asker.permit(Deed::Operate, &asker.trail("drain")).await?;
-    let (serial, on) = (details::serial(serial)?, on(args)?);
+    let (serial, on) = (in_path::<Serial>(serial)?, on(args)?);
     let trail = asker.trail(drain_word(on)).serials(std::slice::from_ref(&serial));
     let command = Command::DrainBoard { serial: serial.clone(), on };
     let held = asker.submit_for(command, trail).await?;

@@ -1,14 +1,13 @@
 //! `/v1`: what the farm is at, in detail.
 
-use super::Context;
 use super::events;
 use super::permit::{Asker, Deed, asker};
+use super::{Context, in_path};
 use crate::redact;
 use crate::view::View;
 use icefarm_core::Serial;
 use icefarm_core::wire::{BoardDetail, BoardInFull, ErrorCode, ErrorDetail, LeaseDetail};
 use icefarm_net::{ApiError, answer, json};
-use percent_encoding::percent_decode_str;
 use std::sync::Arc;
 use warp::Filter;
 use warp::filters::BoxedFilter;
@@ -57,20 +56,13 @@ fn leases(asker: &Asker, view: &View) -> Vec<LeaseDetail> {
 
 fn board(asker: &Asker, text: &str) -> Result<BoardInFull, ApiError> {
     asker.check(Deed::Look)?;
-    let serial = serial(text)?;
+    let serial: Serial = in_path(text)?;
     let view = View::of(&asker.ledger);
     let mut board = view.in_full(&asker.ledger, &serial).ok_or_else(|| unknown(&serial))?;
     if !asker.is_operator() {
         redact::in_full(&mut board, |client| asker.sees(client));
     }
     Ok(board)
-}
-
-/// A serial as part of a path.
-pub(super) fn serial(text: &str) -> Result<Serial, ApiError> {
-    let bad = |reason: String| ApiError::new(ErrorCode::BadRequest, format!("the path: {reason}"));
-    let text = percent_decode_str(text).decode_utf8().map_err(|error| bad(error.to_string()))?;
-    Serial::new(&*text).map_err(|error| bad(error.to_string()))
 }
 
 pub(super) fn unknown(serial: &Serial) -> ApiError {

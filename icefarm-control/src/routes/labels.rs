@@ -1,11 +1,11 @@
 //! What operators call boards: `POST /v1/boards/SERIAL/label`.
 
 use super::permit::{Asker, Deed, asker};
-use super::{Context, details, read};
+use super::{Context, in_path, read};
 use crate::machine::Command;
 use crate::view::View;
-use icefarm_core::Args;
 use icefarm_core::wire::{BoardLabels, LabelRequest};
+use icefarm_core::{Args, Serial};
 use icefarm_net::{ApiError, answer};
 use std::sync::Arc;
 use warp::Filter;
@@ -26,13 +26,13 @@ pub(super) fn routes(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
 
 async fn label(asker: &Asker, serial: &str, args: Option<Args>) -> Result<BoardLabels, ApiError> {
     let trail = asker.trail("label");
-    let trail = match details::serial(serial) {
+    let trail = match in_path::<Serial>(serial) {
         Ok(serial) => trail.serials(&[serial]),
         Err(_) => trail,
     };
     asker.permit(Deed::Operate, &trail).await?;
     let LabelRequest { set, remove } = read(args, LabelRequest::read)?;
-    let serial = details::serial(serial)?;
+    let serial = in_path::<Serial>(serial)?;
     asker.submit_for(Command::Label { serial: serial.clone(), set, remove }, trail).await?;
     Ok(View::of(&asker.ledger).labels(&serial))
 }

@@ -31,8 +31,11 @@ use icefarm_net::{
     ApiError, BodyLimits, Hub, Paces, Pass, SocketRequest, TicketClaims, TicketKey, answer, json,
     ws,
 };
+use percent_encoding::percent_decode_str;
 use permit::{Asker, Deed, asker};
 use serde_json::json;
+use std::fmt::Display;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 use warp::filters::BoxedFilter;
@@ -189,6 +192,13 @@ fn needed(args: Option<Args>) -> Result<Args, ApiError> {
             "this path takes its arguments as a JSON object in the body, and there is none";
         ApiError::new(ErrorCode::BadRequest, message)
     })
+}
+
+/// A serial or a name that is a part of the path.
+fn in_path<T: FromStr<Err: Display>>(part: &str) -> Result<T, ApiError> {
+    let bad = |reason: String| ApiError::new(ErrorCode::BadRequest, format!("the path: {reason}"));
+    let text = percent_decode_str(part).decode_utf8().map_err(|error| bad(error.to_string()))?;
+    text.parse().map_err(|error: T::Err| bad(error.to_string()))
 }
 
 /// A request of the wire types from its arguments.

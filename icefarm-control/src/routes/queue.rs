@@ -2,14 +2,13 @@
 //! `POST /v1/clients/NAME/end`.
 
 use super::permit::{Asker, Deed, asker};
-use super::{Context, needed, read};
+use super::{Context, in_path, needed, read};
 use crate::ledger::Trail;
 use crate::machine::{Answer, Cancelled, Command};
 use crate::view::View;
-use icefarm_core::wire::{CancelAnswer, CancelRequest, ClientEnded, ErrorCode, QueueEntry};
+use icefarm_core::wire::{CancelAnswer, CancelRequest, ClientEnded, QueueEntry};
 use icefarm_core::{Args, ClientName};
 use icefarm_net::{ApiError, answer};
-use percent_encoding::percent_decode_str;
 use std::sync::Arc;
 use warp::Filter;
 use warp::filters::BoxedFilter;
@@ -67,9 +66,7 @@ async fn cleared(asker: &Asker, command: Command, trail: Trail) -> Result<Cancel
 async fn end(asker: &Asker, name: &str, args: Option<Args>) -> Result<ClientEnded, ApiError> {
     asker.permit(Deed::Operate, &asker.trail("end_client")).await?;
     needed(args)?;
-    let bad = |reason: String| ApiError::new(ErrorCode::BadRequest, format!("the path: {reason}"));
-    let name = percent_decode_str(name).decode_utf8().map_err(|error| bad(error.to_string()))?;
-    let client = ClientName::new(&*name).map_err(|error| bad(error.to_string()))?;
+    let client: ClientName = in_path(name)?;
     let trail = asker.trail("end_client").client(Some(&client));
     let command = Command::ClearClient { client: client.clone() };
     let CancelAnswer { cancelled, ended } = cleared(asker, command, trail).await?;

@@ -15,7 +15,11 @@ struct Page {
 
 impl Page {
     async fn of(server: &Server) -> Self {
-        let (status, text) = server.text("/metrics").await;
+        Self::at(server, "/metrics").await
+    }
+
+    async fn at(server: &Server, path: &str) -> Self {
+        let (status, text) = server.text(path).await;
         assert_eq!(status, 200, "{text}");
         assert!(text.ends_with("# EOF\n"), "{text}");
         let samples = text.lines().filter(|line| !line.starts_with('#')).map(|line| {
@@ -129,6 +133,9 @@ async fn the_figures_are_those_of_what_happened() {
     assert!(control.get("icefarm_control_store_commit_seconds_count") >= 3.0);
 
     let worker = Page::of(&farm.worker).await;
+    let passed_on = Page::at(&farm.control, "/v1/workers/bench/metrics").await;
+    assert_eq!(passed_on.families(), worker.families());
+    assert_eq!(farm.control.text("/v1/workers/none/metrics").await.0, 404);
     for (sample, figure) in [
         (r#"icefarm_worker_boards{status="reserved"}"#, 1.0),
         (r#"icefarm_worker_boards{status="available"}"#, 2.0),
