@@ -17,10 +17,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How long a reservation lasts that no process renews, in seconds.
-const TTL_S: u32 = 3600;
-/// How long control is asked to wait for news at once.
-const NEWS: Duration = Duration::from_secs(50);
+/// How long control is asked to wait for news at once. Control takes who waits for gone after 60 s
+/// without a sign of life, and this leaves room for lost ones.
+const NEWS: Duration = Duration::from_secs(20);
 /// How long after a failure control is asked again.
 const AGAIN: Duration = Duration::from_secs(1);
 /// How long beyond the end of its waiting a request is asked after if control is away.
@@ -36,9 +35,14 @@ pub(crate) fn reserve(args: ReserveArgs) -> ExitCode {
             "name": name(&args.client),
             "kind": args.kind.kind,
             "args": pairs::object(&args.kind.args)?,
-            "ttl_s": args.ttl.unwrap_or(TTL_S),
             "request": uuid::Uuid::new_v4().to_string(),
         });
+        match args.ttl {
+            Some(ttl) => body["ttl_s"] = ttl.into(),
+            // Who waits in a process is given up when that is gone. With a time of its own the lease
+            // would count as one that the process renews.
+            None => body["instance"] = uuid::Uuid::new_v4().to_string().into(),
+        }
         if let Some(simulated) = args.kind.simulated {
             body["simulated"] = simulated.into();
         }
@@ -72,8 +76,7 @@ pub(crate) fn reserve(args: ReserveArgs) -> ExitCode {
     })
 }
 
-/// Reserves boards, and waits for them. The request belongs to no process, so it is cancelled if
-/// this one is asked to stop.
+/// Reserves boards, and waits for them. It is cancelled if this process is asked to stop.
 async fn reserve_within(
     control: &Control,
     path: &str,
