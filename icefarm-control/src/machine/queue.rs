@@ -250,23 +250,35 @@ pub(super) fn serve(draft: &mut Draft<'_>) {
     if draft.farm().queue.is_empty() || !draft.may_serve() {
         return;
     }
-    for (waiting, serials) in due_grants(draft.farm()) {
-        let ask = &waiting.request;
-        let ttl = limits::ttl(draft.farm(), ask);
-        let boards = reserve::grant(draft, ask, ttl, &waiting.reservation, serials);
-        let answered = Answered {
-            asked: reserve::describe(ask),
-            at: draft.now,
-            reservation: waiting.reservation.clone(),
-            boards,
-            over: None,
-        };
-        let answer = draft.farm().answer_again(&answered, draft.now);
-        remember(draft, ask, answered);
-        let event = granted(ask, &answer);
-        draft.tell_client(waiting.client(), event);
-        draft.change(Change::WaitEnded { waiting, end: WaitEnd::Granted });
+    // Who was granted boards may have come to a limit of its own, which keeps it from others that
+    // were set aside for it.
+    loop {
+        let due = due_grants(draft.farm());
+        if due.is_empty() {
+            return;
+        }
+        for (waiting, serials) in due {
+            grant(draft, waiting, serials);
+        }
     }
+}
+
+fn grant(draft: &mut Draft<'_>, waiting: Arc<Waiting>, serials: Vec<Serial>) {
+    let ask = &waiting.request;
+    let ttl = limits::ttl(draft.farm(), ask);
+    let boards = reserve::grant(draft, ask, ttl, &waiting.reservation, serials);
+    let answered = Answered {
+        asked: reserve::describe(ask),
+        at: draft.now,
+        reservation: waiting.reservation.clone(),
+        boards,
+        over: None,
+    };
+    let answer = draft.farm().answer_again(&answered, draft.now);
+    remember(draft, ask, answered);
+    let event = granted(ask, &answer);
+    draft.tell_client(waiting.client(), event);
+    draft.change(Change::WaitEnded { waiting, end: WaitEnd::Granted });
 }
 
 /// Who can be granted which boards.
@@ -355,7 +367,7 @@ pub(super) fn give_up_all(
 }
 
 /// Which requests are not to wait any more.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cancelled {
     /// Whose; absent if an operator means whoever's it is.
     pub client: Option<ClientName>,

@@ -395,6 +395,23 @@ fn limits_are_named_and_keep_boards_from_nobody_else() {
 }
 
 #[test]
+fn what_was_set_aside_for_one_who_may_not_have_it_any_more_is_granted() {
+    let mut lab = Lab::with(&["A", "B", "C", "SIM1"]);
+    lab.farm.rules.limits = ["bob:boards=2".parse().unwrap()].into();
+    lab.try_reserve(ask("eve", named(&["A", "B"]))).unwrap();
+    lab.try_reserve(ask("eve", named(&["SIM1"]))).unwrap();
+    lab.settle();
+    lab.queue(wait("bob", 2));
+    lab.queue(wait("ann", 1));
+    assert!(lab.available().is_empty(), "C is set aside for bob");
+    lab.queue(ReserveRequest { request: Some("2".into()), ..wait_for("bob", named(&["SIM1"])) });
+    lab.run(Command::Revoke { serials: vec![serial("SIM1")], lease: None });
+    lab.settle();
+    // With the simulated board bob may not have two others.
+    assert_eq!(lab.holders(), ["A:eve", "B:eve", "C:ann", "SIM1:bob"]);
+}
+
+#[test]
 fn boards_are_chosen_by_labels() {
     let mut lab = Lab::with(&["A", "B", "SIM1"]);
     let label = |serial: &str, pairs: &[(&str, &str)], remove: &[&str]| Command::Label {
