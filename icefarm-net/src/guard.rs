@@ -1,6 +1,7 @@
 //! Which requests a server takes at all: no page of a browser may reach a farm on the loopback.
 
 use crate::authority::{Authority, Host, shown};
+use crate::transport::Secured;
 use http::header::{HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
 use http::request::Parts;
 use icefarm_core::wire::{ErrorCode, ErrorDetail};
@@ -85,7 +86,7 @@ impl Guard {
             return Err(ErrorDetail::new(ErrorCode::Forbidden, message));
         }
         match only(&request.headers, &ORIGIN)? {
-            Some(origin) if !is_own(origin, &own) => {
+            Some(origin) if !is_own(origin, &own, request.extensions.get()) => {
                 let origin = String::from_utf8_lossy(origin.as_bytes());
                 let message = format!(
                     "pages of `{}` must not use this server",
@@ -120,11 +121,16 @@ fn bad(message: String) -> ErrorDetail {
     ErrorDetail::new(ErrorCode::BadRequest, message)
 }
 
-/// Whether an `Origin` is ours. `null`, which sandboxed pages and files send, is nobody's.
-fn is_own(origin: &HeaderValue, own: &Authority) -> bool {
+/// Whether an `Origin` is ours. `null`, which sandboxed pages and files send, is nobody's. Over TLS
+/// no page is ours that came without: anybody between may have written that. The other way round a
+/// proxy may speak TLS for us.
+fn is_own(origin: &HeaderValue, own: &Authority, secured: Option<&Secured>) -> bool {
     let Some((scheme, rest)) = origin.to_str().ok().and_then(|text| text.split_once("://")) else {
         return false;
     };
+    if secured.is_some() && scheme != "https" {
+        return false;
+    }
     // Browsers leave the scheme's usual port out, in both headers.
     let usual = match scheme {
         "http" => 80,
@@ -202,6 +208,19 @@ mod tests {
         for target in ["http://evil.example/", "http://x@localhost/"] {
             assert_eq!(check(target, &[("host", "localhost")]), Err(ErrorCode::BadRequest));
         }
+    }
+
+    #[test]
+    fn over_tls_no_page_is_ours_that_came_without() {
+        let from = |origin: &str| {
+            let request = Request::get("/").header("host", "farm.example:8443");
+            let request = request.header("origin", origin).extension(Secured);
+            let (parts, ()) = request.body(()).unwrap().into_parts();
+            let guard = Guard::default().allow_host("farm.example").unwrap();
+            guard.check(&parts).map_err(|error| error.code)
+        };
+        assert_eq!(from("https://farm.example:8443"), Ok(()));
+        assert_eq!(from("http://farm.example:8443"), Err(ErrorCode::Forbidden));
     }
 
     #[test]

@@ -236,14 +236,14 @@ where
 
     async fn answer(&self, request: Request<Incoming>) -> Answer {
         let (mut parts, body) = request.into_parts();
+        if self.is_secure {
+            parts.extensions.insert(Secured);
+        }
         if let Err(detail) = self.options.guard.check(&parts) {
             tracing::debug!(peer = %self.peer, error = %detail, "a request was refused");
             return error_answer(&detail);
         }
         parts.extensions.insert(Peer(self.peer));
-        if self.is_secure {
-            parts.extensions.insert(Secured);
-        }
         if let Some(access) = &self.options.access
             && let Err(denial) = access.admit(&mut parts, self.peer)
         {

@@ -225,6 +225,20 @@ pub struct Answered {
 }
 
 impl Farm {
+    /// The workers by their addresses. A machine that was given another name is known under both
+    /// for a while: then it is the one that answers, and was heard of last.
+    pub(crate) fn workers_by_url(&self) -> BTreeMap<&str, &Arc<Worker>> {
+        let mut known: BTreeMap<&str, &Arc<Worker>> = BTreeMap::new();
+        let rank = |worker: &Worker| (worker.contact == Contact::Reachable, worker.heard);
+        for worker in self.workers.values() {
+            let there = known.entry(&worker.url).or_insert(worker);
+            if rank(worker) > rank(there) {
+                *there = worker;
+            }
+        }
+        known
+    }
+
     /// A farm without anything in it, `started` being the time when control starts.
     #[must_use]
     pub fn empty(rules: Rules, started: Timestamp) -> Self {

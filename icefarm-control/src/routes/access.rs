@@ -3,6 +3,7 @@
 use super::permit::{Asker, Deed, asker};
 use super::{Context, events, needed, read};
 use crate::access::make_token;
+use crate::machine::{Cancelled, Command};
 use crate::store::{AuditWanted, TokenChange};
 use icefarm_core::wire::{
     AskTickets, AuditPage, CreateToken, CreatedToken, ErrorCode, ErrorDetail, Role, Tickets,
@@ -11,6 +12,7 @@ use icefarm_core::wire::{
 use icefarm_core::{Args, ClientName, Serial, Timestamp, TokenId};
 use icefarm_net::{ApiError, answer};
 use percent_encoding::percent_decode_str;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use warp::Filter;
 use warp::filters::BoxedFilter;
@@ -110,12 +112,35 @@ async fn revoke(asker: &Asker, id: &str, args: Option<Args>) -> Result<TokenDeta
         asker.ledger.change_tokens(vec![change], trail).await.map_err(failed)?;
         asker.end_sockets();
         tracing::info!(token = %id, label = token.label, "a token was revoked");
+        cancel_orphans(asker, &token).await?;
     }
     asker
         .tokens
         .get(&id)
         .map(|token| (*token).clone())
         .ok_or_else(|| ApiError::new(ErrorCode::Internal, "the token is not there any more"))
+}
+
+/// Whoever waits under names that only a token allowed which is over would be granted boards that
+/// nobody can use.
+async fn cancel_orphans(asker: &Asker, over: &TokenDetail) -> Result<(), ApiError> {
+    let now = asker.ledger.now();
+    let others = asker.tokens.list();
+    let is_kept = |name: &ClientName| {
+        let mut others = others.iter().filter(|other| other.role == Role::Client);
+        others.any(|other| other.is_valid(now) && other.allows(name.as_str()))
+    };
+    let farm = asker.ledger.farm();
+    let names: BTreeSet<&ClientName> =
+        farm.queue.values().map(|waiting| waiting.client()).collect();
+    for name in names {
+        if over.role == Role::Client && over.allows(name.as_str()) && !is_kept(name) {
+            let client = Some(name.clone());
+            let which = Cancelled { client, ..Cancelled::default() };
+            asker.submit(Command::CancelWait(which)).await?;
+        }
+    }
+    Ok(())
 }
 
 fn failed(error: crate::ledger::LedgerError) -> ApiError {

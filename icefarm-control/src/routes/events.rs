@@ -67,6 +67,7 @@ async fn events(asker: &Asker, query: &Query) -> Result<JournalPage, ApiError> {
                 }
             })
             .await;
+            asker.check(Deed::Look)?;
         }
     }
     let mut page = context.ledger.chronicle().page(&wanted);

@@ -92,7 +92,7 @@ impl Context {
         let usual = now.after(self.ticket);
         let expires = token.expires.map_or(usual, |expires| expires.min(usual));
         let farm = self.ledger.farm();
-        let meant = farm.workers.values().filter(|worker| is_meant(&worker.url));
+        let meant = farm.workers_by_url().into_values().filter(|worker| is_meant(&worker.url));
         let tickets = meant.map(|worker| {
             let claims = TicketClaims {
                 client: client.clone(),

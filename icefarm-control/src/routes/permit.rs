@@ -117,7 +117,13 @@ impl Asker {
     /// # Errors
     /// `unauthorized`, or `forbidden` with what would be allowed.
     pub(super) fn check(&self, deed: Deed<'_>) -> Result<(), ApiError> {
-        match self.identity()?.token() {
+        let identity = self.identity()?;
+        // It may have ended since the request was let in: a body can take long to come.
+        if !self.gate.holds(identity) {
+            let message = "the access token or the login that was shown has ended meanwhile";
+            return Err(ApiError::new(ErrorCode::Unauthorized, message));
+        }
+        match identity.token() {
             // A farm without tokens listens on the loopback, where everybody is its operator. Pages
             // of other origins never get this far: the guard of the server refuses them.
             None => Ok(()),

@@ -8,8 +8,10 @@ use icefarm_control::store::{Batch, SqliteStore, Store, TokenChange};
 use icefarm_control::{Control, ControlConfig, make_token};
 use icefarm_core::wire::{CreateToken, Role};
 use icefarm_core::{Clock, SystemClock};
-use icefarm_net::{ClientSocket, SocketParams, SubscriberId};
+use icefarm_net::{ClientSocket, SocketParams, SubscriberId, TicketKey};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 /// A farm with a worker, and the tokens of everybody.
 struct Guarded {
@@ -58,6 +60,13 @@ impl Guarded {
 
     async fn ask(&self, token: &str, request: &str, body: Option<Value>) -> Raw {
         ask(&self.farm, token, request, body).await
+    }
+
+    async fn revoke(&self, token: &str) {
+        let who = self.ask(token, "GET /v1/whoami", None).await.json();
+        let path = format!("POST /v1/tokens/{}/revoke", who["token"]["id"].as_str().unwrap());
+        let revoked = self.ask(&self.operator, &path, Some(json!({}))).await;
+        assert!(revoked.json()["revoked"].is_string(), "{}", revoked.body);
     }
 }
 
@@ -246,8 +255,7 @@ async fn sockets_are_for_the_names_of_the_token_and_end_with_it() {
     let id = who["token"]["id"].as_str().unwrap().to_owned();
     let path = format!("POST /v1/tokens/{id}/revoke");
     assert_eq!(guarded.ask(&guarded.ann, &path, Some(json!({}))).await.status, 403);
-    let revoked = guarded.ask(&guarded.operator, &path, Some(json!({}))).await;
-    assert!(revoked.json()["revoked"].is_string(), "{}", revoked.body);
+    guarded.revoke(&guarded.ann).await;
     let ended = loop {
         match socket.next().await {
             Ok(Some(_)) => {}
@@ -257,6 +265,75 @@ async fn sockets_are_for_the_names_of_the_token_and_end_with_it() {
     assert!(ended.unwrap_err().to_string().contains("token that let this socket in is over"));
     let answer = guarded.ask(&guarded.ann, "GET /available", None).await;
     assert!(answer.status == 401 && answer.body.contains("was revoked"), "{}", answer.body);
+}
+
+#[tokio::test]
+async fn what_is_under_way_with_a_token_ends_with_it() {
+    let guarded = Guarded::start().await;
+    let second = create(&guarded.farm, &guarded.operator, json!({"role": "operator"})).await;
+    let control = &guarded.farm.control;
+    let mut slow = TcpStream::connect((control.host(), control.port())).await.unwrap();
+    let body = r#"{"role": "operator"}"#;
+    let head = format!(
+        "POST /v1/tokens HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {second}\r\n{JSON}\
+         Content-Length: {}\r\nConnection: close\r\nExpect: 100-continue\r\n\r\n",
+        control.authority(),
+        body.len()
+    );
+    slow.write_all(head.as_bytes()).await.unwrap();
+    // The server asks for the body of a request that it has let in.
+    let mut asked = [0; 25];
+    slow.read_exact(&mut asked).await.unwrap();
+    assert_eq!(&asked, b"HTTP/1.1 100 Continue\r\n\r\n");
+    guarded.revoke(&second).await;
+    slow.write_all(body.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    slow.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 401 ") && answer.contains("meanwhile"), "{answer}");
+}
+
+#[tokio::test]
+async fn who_waits_with_a_token_waits_no_longer_than_it() {
+    let guarded = Guarded::start().await;
+    let wait = |name: &str| {
+        let request = uuid::Uuid::new_v4().to_string();
+        Some(json!({"amount": 2, "name": name, "kind": "pulse count", "args": {"window": 1},
+            "wait_s": 600, "request": request}))
+    };
+    guarded.ask(&guarded.bob, "POST /reserve", wish("bob")).await;
+    let shared = json!({"role": "client", "names": ["ann-2"]});
+    create(&guarded.farm, &guarded.operator, shared).await;
+    for name in ["ann", "ann-1", "ann-2"] {
+        assert_eq!(guarded.ask(&guarded.ann, "POST /reserve", wait(name)).await.status, 202);
+    }
+    guarded.revoke(&guarded.ann).await;
+    let queue = guarded.ask(&guarded.operator, "GET /v1/queue", None).await.json();
+    let names: Vec<&str> =
+        queue.as_array().unwrap().iter().map(|entry| entry["client"].as_str().unwrap()).collect();
+    assert_eq!(names, ["ann-2"], "another token allows it");
+}
+
+#[tokio::test]
+async fn tickets_are_for_the_worker_that_answers_at_an_address() {
+    let guarded = Guarded::start().await;
+    let worker = &guarded._worker;
+    let impostor =
+        create(&guarded.farm, &guarded.operator, json!({"role": "worker", "names": ["zz"]})).await;
+    let mut registration = serde_json::to_value(worker.registration()).unwrap();
+    registration["name"] = "zz".into();
+    registration["secret"] = "another one".into();
+    registration["boards"] = json!([]);
+    let answer = guarded.ask(&impostor, "POST /worker/register", Some(registration.clone())).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let tickets =
+        guarded.ask(&guarded.ann, "POST /v1/tickets", Some(json!({"name": "ann"}))).await.json();
+    let tickets = tickets["tickets"].as_object().unwrap();
+    let (_, ticket) = tickets.iter().next().unwrap();
+    assert_eq!(tickets.len(), 1);
+    let key = TicketKey::derive(worker.registration().secret.as_str());
+    let name = "w".parse().unwrap();
+    let claims = key.read(ticket.as_str().unwrap(), &name, SystemClock.now()).unwrap();
+    assert_eq!(claims.client.as_str(), "ann");
 }
 
 #[tokio::test]

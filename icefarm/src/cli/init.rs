@@ -14,7 +14,7 @@ use icefarm_net::Token;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -45,7 +45,8 @@ pub(crate) fn main(args: &InitArgs) -> ExitCode {
 
 fn run(args: &InitArgs) -> Result<(), Fault> {
     let failed = |source| Fault::Write { path: args.dir.clone(), source };
-    std::fs::create_dir_all(&args.dir).map_err(failed)?;
+    let mut folder = std::fs::DirBuilder::new();
+    folder.recursive(true).mode(0o700).create(&args.dir).map_err(failed)?;
     let dir = args.dir.canonicalize().map_err(failed)?;
     let host = args.tls.first().cloned().unwrap_or_else(serve::host_name);
     let control = url_of(&host, args.listen, !args.tls.is_empty());
