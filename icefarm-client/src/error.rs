@@ -115,8 +115,8 @@ pub enum ClientError {
         /// Two of the kinds.
         kinds: [Kind; 2],
     },
-    /// No board was named.
-    #[error("no board is named")]
+    /// No board was named, or 0 of them were asked for.
+    #[error("no board is asked for: name one, or ask for 1 at least")]
     NoBoards,
     /// This process cannot listen for signals.
     #[error("signals cannot be received: {source}")]

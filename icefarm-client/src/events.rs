@@ -32,7 +32,8 @@ impl ClientEvent {
 /// A handler is any value with a block under `#[register]`. All handlers of an event run, one
 /// after the other, in the order in which they were added. An event's keys become arguments; an
 /// argument named `serial` is given the board's, which is `meta` for events of the farm. A handler
-/// that fails or panics is logged and keeps nothing from the others.
+/// that fails or panics is told of by `tracing`, on standard error if the program has no subscriber,
+/// and keeps nothing from the others.
 ///
 /// ```
 /// use icefarm_client::EventServer;
@@ -89,15 +90,23 @@ impl EventServer {
             let run = async { registration.dispatch(handler.target(), name, fields, serial).await };
             match AssertUnwindSafe(run).catch_unwind().await {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => {
-                    let handler = registration.type_name();
-                    tracing::error!(%serial, event = name, handler, %error, "a handler failed");
-                }
-                Err(_) => {
-                    let handler = registration.type_name();
-                    tracing::error!(%serial, event = name, handler, "a handler panicked");
-                }
+                Ok(Err(error)) => complain(serial, name, registration, &error.to_string()),
+                Err(_) => complain(serial, name, registration, "it panicked"),
             }
+        }
+    }
+}
+
+/// Says that a handler failed: by the program's log, or if it has none on standard error, since
+/// a program whose handler is never called would wait for it for ever.
+fn complain(serial: &Serial, event: &str, registration: &Registration, error: &str) {
+    let handler = registration.type_name();
+    if tracing::dispatcher::has_been_set() {
+        tracing::error!(%serial, event, handler, error, "a handler failed");
+    } else {
+        #[expect(clippy::print_stderr, reason = "nobody would hear of it")]
+        {
+            eprintln!("the handler `{handler}` of the event `{event}` of {serial} failed: {error}");
         }
     }
 }

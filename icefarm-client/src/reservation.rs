@@ -138,7 +138,7 @@ pub(crate) fn object(contents: impl Serialize) -> Result<Object, ValueError> {
     match to_value(&contents)? {
         Value::Object(object) => Ok(object),
         Value::Null => Ok(Object::new()),
-        _ => Err(serde::de::Error::custom("they are not an object")),
+        _ => Err(serde::de::Error::custom("they must be an object, as in json!({\"key\": 1})")),
     }
 }
 
@@ -151,13 +151,20 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError::Refused`] with control's reason, as `not_enough_devices`, `bad_arguments`,
-    /// `wait_expired` or `wait_cancelled`; [`ClientError::Http`] if there was no answer for
-    /// [`Bounds::retry`](crate::Bounds::retry), or for [`Bounds::away`](crate::Bounds::away) while
-    /// it waits.
+    /// `wait_expired` or `wait_cancelled`; [`ClientError::NoBoards`] if none is wanted;
+    /// [`ClientError::Http`] if there was no answer for [`Bounds::retry`](crate::Bounds::retry), or
+    /// for [`Bounds::away`](crate::Bounds::away) while it waits.
     pub async fn reserve(&self, options: ReserveOptions) -> Result<Reservation, ClientError> {
         let inner = self.inner();
         let kind = Kind::new(options.kind)?;
         let args = options.args.map_err(ClientError::Arguments)?;
+        let names_none = match &options.selection {
+            Selection::Amount(amount) => *amount == 0,
+            Selection::Serials(serials) => serials.is_empty(),
+        };
+        if names_none {
+            return Err(ClientError::NoBoards);
+        }
         let request = inner.new_id();
         let mut body = Object::from_iter([
             ("name".to_owned(), inner.name.as_str().into()),

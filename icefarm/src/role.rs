@@ -12,8 +12,9 @@ use std::process::ExitCode;
 /// The exit code, once the user was told.
 pub(crate) fn parse<A: Args>(role: &'static str, about: &'static str) -> Result<A, ExitCode> {
     let args: Vec<OsString> = std::env::args_os().collect();
+    // What the arguments say of themselves would be taken for what the program is about.
     let mut command =
-        A::augment_args(Command::new(role).about(about)).arg(
+        A::augment_args(Command::new(role)).about(about).long_about(None).arg(
             clap::Arg::new("config").long("config").env("ICEFARM_CONFIG").value_name("FILE").help(
                 "Take defaults from the section of this TOML file that is named after the role",
             ),

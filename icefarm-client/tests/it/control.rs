@@ -48,6 +48,19 @@ async fn controls_reason_comes_through() {
 }
 
 #[tokio::test]
+async fn a_wish_for_nothing_is_refused_without_asking() {
+    let control = Server::start().await;
+    let client = builder(&control, &Network::new()).connect().await.unwrap();
+    for options in [ReserveOptions::new(0, "k"), ReserveOptions::serials([], "k")] {
+        let error = client.reserve(options).await.unwrap_err();
+        assert!(matches!(error, ClientError::NoBoards), "{error:?}");
+    }
+    let options = ReserveOptions::new(1, "k").args(5);
+    let error = client.reserve(options).await.unwrap_err().to_string();
+    assert!(error.contains("must be an object, as in json!("), "{error}");
+}
+
+#[tokio::test]
 async fn boards_that_nobody_waits_for_any_more_are_given_back() {
     let (mut control, worker, network) =
         (Server::start().await, Server::start().await, Network::new());

@@ -256,7 +256,11 @@ impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::UnknownKind { kind, known } if known.is_empty() => {
-                write!(f, "no worker offers the kind `{kind}`: no worker has registered yet")
+                write!(
+                    f,
+                    "no worker offers the kind `{kind}`: no worker has registered yet, or those \
+                     that have are built without a state (`use that_state as _;`)"
+                )
             }
             Self::UnknownKind { kind, known } => {
                 let known: Vec<_> = known.iter().map(Kind::as_str).collect();
