@@ -368,12 +368,11 @@ impl Hub {
         };
         let (query, peer) = (asked.query.clone(), asked.peer);
         let (response, upgrade) = asked.switch();
-        let inner = self.inner.clone();
+        // Who has read the answer is subscribed: nothing is missed between the two.
+        let session = Session::begin(self.inner.clone(), query, (peer, pass), service);
         tokio::spawn(async move {
             match upgrade.await {
-                Ok(upgraded) => {
-                    Session::run(inner, upgraded, query, (peer, pass), service).await;
-                }
+                Ok(upgraded) => session.run(upgraded).await,
                 Err(error) => tracing::debug!(%peer, %error, "an upgrade failed"),
             }
         });

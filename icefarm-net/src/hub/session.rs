@@ -76,13 +76,14 @@ impl From<WsError> for End {
 }
 
 impl Session {
-    pub(super) async fn run(
+    /// Takes its place among the client's sockets. What happens from now on comes to the client,
+    /// however long the upgrade takes.
+    pub(super) fn begin(
         inner: Arc<Inner>,
-        upgraded: Upgraded,
         query: SocketQuery,
         (peer, pass): (SocketAddr, Option<Pass>),
         service: Arc<dyn SocketService>,
-    ) {
+    ) -> Self {
         let SocketQuery { client, v1 } = query;
         let sub = v1.as_ref().map(|v1| v1.sub.clone());
         let resume = v1.as_ref().and_then(|v1| v1.resume.as_ref());
@@ -101,10 +102,11 @@ impl Session {
         let intake = Arc::new(Intake::new(Box::new(commands.lender())));
         let session = Self { inner, start, commands, intake, v1: v1.map(|v1| v1.encoding) };
         session.commands.service.opened(&session.commands.caller);
-        session.speak(upgraded).await;
+        session
     }
 
-    async fn speak(&self, upgraded: Upgraded) {
+    /// Speaks on the socket until it ends.
+    pub(super) async fn run(self, upgraded: Upgraded) {
         let config = WebSocketConfig::default()
             .read_buffer_size(BUFFER)
             .write_buffer_size(BUFFER)

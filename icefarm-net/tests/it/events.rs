@@ -1,6 +1,6 @@
 //! Event streams over sockets: numbers, resuming, several sockets of one name.
 
-use crate::farm::{BINARY, CLOSE, RawSocket, client, farm, results};
+use crate::farm::{BINARY, CLOSE, RawSocket, client, farm, farm_where, results};
 use icefarm_core::ClientName;
 use icefarm_core::wire::{Event, ServerFrame};
 use icefarm_net::HubConfig;
@@ -32,6 +32,14 @@ async fn version_1_is_greeted_and_gets_numbers() {
     );
     farm.hub.whisper(&client(), results(2));
     assert_eq!(socket.text().await, r#"{"serial":"A","contents":[{"event":"results","data":2}]}"#);
+}
+
+#[tokio::test]
+async fn who_is_answered_is_subscribed() {
+    // What comes between the answer and the first byte of the websocket is no stranger's.
+    let farm = farm_where(HubConfig::default(), |hub| hub.broadcast(results(1)));
+    let told = r#"{"serial":"A","contents":[{"event":"results","data":1}]}"#;
+    assert_eq!(farm.plain().await.text().await, told);
 }
 
 #[tokio::test]

@@ -152,10 +152,19 @@ pub(crate) struct Farm {
 }
 
 pub(crate) fn farm(config: HubConfig) -> Farm {
+    farm_where(config, |_| {})
+}
+
+/// In which something happens to each socket before its client can know that it is open.
+pub(crate) fn farm_where(config: HubConfig, happens: fn(&Hub)) -> Farm {
     let boards = Arc::new(Boards::default());
     let hub = Hub::new(config, boards.clone());
     let (sockets, service) = (hub.clone(), Arc::new(Service(boards.clone())));
-    let route = ws().map(move |request: SocketRequest| sockets.accept(request, service.clone()));
+    let route = ws().map(move |request: SocketRequest| {
+        let response = sockets.accept(request, service.clone());
+        happens(&sockets);
+        response
+    });
     let panel = warp::path::end().and(warp::get()).map(|| "the panel");
     let (dial, connections) = mpsc::channel(100);
     let service = warp::service(route.or(panel).recover(recover));
