@@ -40,13 +40,9 @@ fn harm_is_found_and_made_small() {
         name: "clumsy",
         what: "chokes on a bracket",
         samples: || vec![b"hello world".to_vec()],
-        check: |input| match input {
-            _ if input.contains(&b'[') => panic!("a bracket"),
-            _ if input.len() > 5000 => {
-                drop(vec![1u8; 64 << 20]);
-                Ok(())
-            }
-            _ => Ok(()),
+        check: |input| match input.contains(&b'[') {
+            true => panic!("a bracket"),
+            false => Ok(()),
         },
         memory: (1 << 20, 16),
         weight: 1,
@@ -54,6 +50,23 @@ fn harm_is_found_and_made_small() {
     let found = run(&CLUMSY, 5000).unwrap_err();
     assert_eq!(found.failure, Failure::Panic("a bracket".into()));
     assert!(found.input.len() < 40, "{:?}", found.input);
-    assert!(matches!(replay(&CLUMSY, &[b'x'; 5001]), Err(Failure::Memory { length: 5001, .. })));
     replay(&CLUMSY, b"fine").unwrap();
+}
+
+#[test]
+fn what_takes_more_memory_than_it_may_is_found() {
+    static GREEDY: Target = Target {
+        name: "greedy",
+        what: "allocates for what is long",
+        samples: || vec![b"hello world".to_vec()],
+        check: |input| {
+            drop(vec![1u8; if input.len() > 5000 { 64 << 20 } else { 0 }]);
+            Ok(())
+        },
+        memory: (1 << 20, 16),
+        weight: 1,
+    };
+    let greedy = replay(&GREEDY, &[b'x'; 5001]);
+    assert!(matches!(greedy, Err(Failure::Memory { length: 5001, .. })), "{greedy:?}");
+    replay(&GREEDY, b"fine").unwrap();
 }
