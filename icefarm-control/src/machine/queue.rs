@@ -250,6 +250,8 @@ pub(super) fn serve(draft: &mut Draft<'_>) {
     if draft.farm().queue.is_empty() || !draft.may_serve() {
         return;
     }
+    // The tick that was to end their waiting may have failed, or be late.
+    tick(draft);
     // Who was granted boards may have come to a limit of its own, which keeps it from others that
     // were set aside for it.
     loop {

@@ -395,6 +395,21 @@ fn limits_are_named_and_keep_boards_from_nobody_else() {
 }
 
 #[test]
+fn nobody_is_granted_boards_after_its_time() {
+    let mut lab = Lab::with(&["A"]);
+    lab.reserve("eve", 1);
+    lab.settle();
+    lab.queue(wait("ann", 1));
+    lab.queue(ReserveRequest { wait_s: Some(600), ..wait("bob", 1) });
+    // No tick comes meanwhile, as when nothing can be written.
+    lab.now = lab.now.after(Duration::from_secs(101));
+    lab.end_all("eve");
+    let decision = lab.settle();
+    assert_eq!(lab.holders(), ["A:bob"]);
+    assert!(lab.line_up().is_empty(), "{:?}", told(&decision));
+}
+
+#[test]
 fn what_was_set_aside_for_one_who_may_not_have_it_any_more_is_granted() {
     let mut lab = Lab::with(&["A", "B", "C", "SIM1"]);
     lab.farm.rules.limits = ["bob:boards=2".parse().unwrap()].into();
