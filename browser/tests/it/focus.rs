@@ -195,7 +195,7 @@ async fn a_row_that_goes_leaves_the_focus_to_its_table() -> Result {
 /// The worker is there again, and with it goes the button to forget it, which had the focus.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium and chromium-driver"]
-async fn a_worker_that_comes_back_keeps_the_focus_in_its_table() -> Result {
+async fn a_worker_that_comes_back_keeps_the_focus_in_its_row() -> Result {
     let scene = Scene::open(&["A"]).await?;
     let page = scene.page();
     let attic = scene.farm.worker("attic", bus(&["X"])).await?;
@@ -205,7 +205,7 @@ async fn a_worker_that_comes_back_keeps_the_focus_in_its_table() -> Result {
     focus(page, &deed("forget", "attic")).await?;
     let _attic = scene.farm.worker("attic", bus(&["X"])).await?;
     page.until(&format!("!{}", deed("forget", "attic"))).await?;
-    until_focused(page, "workers-table").await
+    until_focused(page, "Drain attic").await
 }
 
 #[tokio::test(flavor = "multi_thread")]
