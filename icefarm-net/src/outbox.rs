@@ -298,15 +298,18 @@ impl Outbox {
             (None, Some(at)) => at,
             (None, None) => self.gone.done,
         };
+        // What it is told of as dropped it has not acknowledged: if its socket breaks before that
+        // arrives, it is told again.
+        let acked = cursor;
         // Others needed these no longer. What was given up, `next` tells.
         let mut dropped = None;
         let missing = self.before.max(self.gone.done);
-        if known.is_none() && resumed.is_some() && cursor < missing {
+        if resumed.is_some() && cursor < missing {
             let through = missing.max(self.gone.dropped);
             dropped = Some((cursor + 1, through));
             cursor = through;
         }
-        self.subscribers.insert(key.clone(), Subscriber { acked: cursor, away: None });
+        self.subscribers.insert(key.clone(), Subscriber { acked, away: None });
         self.trim(now);
         Attachment { cursor, resync, dropped }
     }

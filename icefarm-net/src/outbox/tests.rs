@@ -251,6 +251,21 @@ fn who_comes_back_after_a_restart_is_told_of_what_others_had_done_with() {
     assert_eq!(late.dropped, Some((4, 5)));
 }
 
+#[test]
+fn what_was_dropped_is_told_until_it_is_acknowledged() {
+    let mut outbox =
+        Outbox::restored(START, at(5), 0, [(4, frame(1)), (5, frame(1))], limits(1 << 20));
+    // The socket breaks before it is told.
+    for _ in 0..2 {
+        let late = outbox.attach(START, &named("late"), Some(&at(1)));
+        assert_eq!(late, Attachment { cursor: 3, resync: false, dropped: Some((2, 3)) });
+        outbox.detach(START, &named("late"));
+    }
+    outbox.ack(START, &named("late"), &at(3));
+    let late = outbox.attach(START, &named("late"), Some(&at(3)));
+    assert_eq!((late.dropped, seqs(&outbox, late.cursor)), (None, vec![4, 5]));
+}
+
 /// What a client knows of the stream.
 #[derive(Debug, Default)]
 struct Client {
