@@ -57,5 +57,20 @@ use std::io::Write;
 fn complain(text: &str) {
     let mut err = std::io::stderr().lock();
     // There is nobody left to tell if stderr is closed.
-    let _ = writeln!(err, "error: {text}");
+    let _ = writeln!(err, "error: {}", harmless(text));
+}
+
+/// A text whose words may come from a server, and which must not move the cursor of a terminal.
+fn harmless(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_do_not_move_the_cursor() {
+        assert_eq!(harmless("two\nlines\u{1b}[2J\r\u{9b}1m"), "two\nlines [2J  1m");
+    }
 }

@@ -3,6 +3,7 @@
 use super::args::LabelArgs;
 use super::print;
 use super::server::{Control, Fault, escaped, run};
+use super::table::clean;
 use icefarm_core::wire::BoardLabels;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -25,7 +26,7 @@ pub(crate) fn main(args: LabelArgs) -> ExitCode {
             print::line(&format!("Board {} has no labels.", labels.serial));
         }
         for (key, value) in all {
-            print::line(&format!("{key}={value}"));
+            print::line(&clean(&format!("{key}={value}")));
         }
         Ok(())
     })

@@ -2,7 +2,7 @@
 
 use super::args::{BoardArgs, DevicesArgs, StatusArgs};
 use super::server::{Control, Fault, escaped, run};
-use super::table::Table;
+use super::table::{Table, clean};
 use super::{events, print};
 use icefarm_core::wire::{
     BoardCounts, BoardDetail, BoardInFull, FarmStatus, LeaseDetail, LeasePhase, QueueEntry,
@@ -94,7 +94,7 @@ fn glance(control: &str, status: &FarmStatus, workers: &[WorkerDetail]) {
     let since = ago(status.started, status.now);
     print::line(&format!("control  {control}, version {}, started {since}", status.version));
     if let Some(trouble) = &status.trouble {
-        print::line(&format!("trouble  {trouble}"));
+        print::line(&clean(&format!("trouble  {trouble}")));
     }
     print::line(&format!("boards   {}", counted(&status.boards)));
     let of = status.workers;
@@ -196,7 +196,7 @@ pub(crate) fn board(args: BoardArgs) -> ExitCode {
         } else {
             let status: FarmStatus = control.get("/v1/status").await?;
             for (word, text) in described(&board, status.now) {
-                print::line(&format!("{word:<13}{text}"));
+                print::line(&clean(&format!("{word:<13}{text}")));
             }
             if !board.history.is_empty() {
                 print::line("");
