@@ -134,7 +134,6 @@ mod tests {
         let done = futures::future::join_all(boards).await;
         assert_eq!(done, [Ok("a"), Ok("b"), Ok("c")]);
         let order = order.lock().unwrap();
-        assert_eq!(order[..3], ["a", "b", "c"]);
         assert_eq!(order.len(), 9);
         // Who has had a turn asks again as soon as its task notices, which takes its time.
         assert_eq!(*order, *asked.lock().unwrap());
