@@ -176,6 +176,8 @@ impl Inner {
 
     /// Events of control may be missing: asks which leases this client still has.
     pub(crate) async fn check_leases(&self) {
+        // Of what is granted from here on, the answer may know nothing yet.
+        let before = self.hub.held();
         let boards: Vec<BoardDetail> = match self.get("/v1/boards").await {
             Ok(boards) => boards,
             Err(error) => {
@@ -187,8 +189,10 @@ impl Inner {
             .into_iter()
             .filter_map(|board| Some((board.serial, board.lease?.lease)))
             .collect();
-        for (serial, held) in self.hub.held() {
-            if leases.get(&serial) != Some(&held.lease) {
+        for (serial, held) in before {
+            let now = self.hub.board(&serial);
+            let is_the_same = now.is_some_and(|now| now.lease == held.lease);
+            if is_the_same && leases.get(&serial) != Some(&held.lease) {
                 let reason = format!("control does not know the lease on {serial} any more");
                 self.hub.lose(&[serial], &Loss::new(codes::LEASE_ENDED, reason));
             }

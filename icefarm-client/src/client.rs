@@ -4,14 +4,14 @@ use crate::book::Change;
 use crate::builder::{Bounds, ClientBuilder, IdSource, Setup};
 use crate::error::ClientError;
 use crate::events::{ClientEvent, EventServer};
-use crate::hub::{Hub, Notice};
+use crate::hub::{Hub, Notice, Reach};
 use crate::link::{Link, LinkSetup, Place, Undelivered};
 use crate::loss::{Loss, codes};
 use crate::outstanding::{Answer, Command, CommandFailure};
 use crate::tickets::TicketOffice;
 use futures::Stream;
 use icefarm_core::wire::ClientFrame;
-use icefarm_core::{ClientName, InstanceId, Serial};
+use icefarm_core::{ClientName, InstanceId, LeaseId, Serial};
 use icefarm_net::{Connector, Endpoint, HttpClient};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -115,8 +115,8 @@ pub(crate) struct Inner {
     pub(crate) bounds: Bounds,
     pub(crate) http: HttpClient,
     pub(crate) hub: Arc<Hub>,
-    /// How many requests wait for boards.
-    pub(crate) waits: AtomicUsize,
+    /// How many requests for boards are under way.
+    pub(crate) asking: AtomicUsize,
     connector: Arc<dyn Connector>,
     tickets: Arc<TicketOffice>,
     ids: IdSource,
@@ -151,7 +151,7 @@ impl Inner {
             bounds: setup.bounds,
             http: setup.http,
             hub,
-            waits: AtomicUsize::new(0),
+            asking: AtomicUsize::new(0),
             connector: setup.connector,
             tickets,
             ids: setup.ids,
@@ -203,6 +203,8 @@ impl Inner {
     }
 
     fn link(&self, url: &Arc<str>) -> (Link, Connected) {
+        // What became of an earlier socket to the server says nothing of this one.
+        self.hub.reach(url, Reach::Away);
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         let place = places.entry(url.clone()).or_default().clone();
         Link::open(LinkSetup {
@@ -237,29 +239,44 @@ impl Inner {
         }
     }
 
-    /// Whether there is anything at control to be ended: boards, or requests that wait.
+    /// Whether there may be anything at control to be ended: boards, or requests for some.
     fn has_any(&self) -> bool {
-        self.hub.holds_any() || self.waits.load(Ordering::SeqCst) > 0
+        self.hub.holds_any() || self.asking.load(Ordering::SeqCst) > 0
     }
 
     /// See [`Client::close`].
     pub(crate) async fn close(self: Arc<Self>) -> Result<(), ClientError> {
-        let ended = if self.has_any() { self.end_all().await.map(drop) } else { Ok(()) };
-        for task in self.shut() {
+        let known = self.held();
+        let mut ended = if self.has_any() { self.end_all().await.map(drop) } else { Ok(()) };
+        let (tasks, mut late) = self.shut();
+        // They were granted when control had been asked to end all.
+        late.retain(|board| !known.contains(board));
+        if ended.is_ok() && !late.is_empty() {
+            let late: Vec<Serial> = late.into_iter().map(|(serial, _)| serial).collect();
+            ended = self.end(&late).await.map(drop);
+        }
+        for task in tasks {
             // A link ends at once when it is told to; one that panicked has ended as well.
             let _ = task.await;
         }
         ended
     }
 
-    /// Closes everything. What was open is told that it is lost.
-    fn shut(&self) -> Vec<JoinHandle<()>> {
+    /// The boards that are held, with their leases.
+    fn held(&self) -> Vec<(Serial, LeaseId)> {
+        self.hub.held().into_iter().map(|(serial, held)| (serial, held.lease)).collect()
+    }
+
+    /// Closes everything. What was open is told that it is lost. Returns the links' tasks, and the
+    /// boards that were still held.
+    fn shut(&self) -> (Vec<JoinHandle<()>>, Vec<(Serial, LeaseId)>) {
         let links = self.links().take().unwrap_or_default();
         let tasks = links.into_values().filter_map(|mut link| link.close()).collect();
-        let held: Vec<Serial> = self.hub.held().into_iter().map(|(serial, _)| serial).collect();
-        self.hub.lose(&held, &Loss::new(codes::CLIENT_CLOSED, "the client was closed"));
+        let held = self.held();
+        let serials: Vec<Serial> = held.iter().map(|(serial, _)| serial.clone()).collect();
+        self.hub.lose(&serials, &Loss::new(codes::CLIENT_CLOSED, "the client was closed"));
         self.hub.close();
-        tasks
+        (tasks, held)
     }
 }
 

@@ -9,8 +9,9 @@ use icefarm_core::wire::{
 use icefarm_core::{Object, Serial, Value};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep};
 
@@ -57,7 +58,33 @@ enum Fate {
     Unwanted,
 }
 
-type Tell = oneshot::Sender<Result<ReservationAnswer, ClientError>>;
+/// Boards on their way to who asked for them: they are given back if they do not arrive.
+struct Parcel {
+    client: Arc<Inner>,
+    runtime: Handle,
+    answer: Option<ReservationAnswer>,
+}
+
+impl Parcel {
+    fn new(client: Arc<Inner>, answer: ReservationAnswer) -> Self {
+        Self { client, runtime: Handle::current(), answer: Some(answer) }
+    }
+
+    /// Hands the boards over: whoever calls this sees to them from now on.
+    fn open(mut self) -> Option<ReservationAnswer> {
+        self.answer.take()
+    }
+}
+
+impl Drop for Parcel {
+    fn drop(&mut self) {
+        let Some(answer) = self.answer.take() else { return };
+        let client = self.client.clone();
+        self.runtime.spawn(async move { client.give_back(&serials(&answer)).await });
+    }
+}
+
+type Tell = oneshot::Sender<Result<Parcel, ClientError>>;
 
 impl Inner {
     /// Reserves boards. The request goes on in a task of its own: if nobody waits for its answer
@@ -71,16 +98,17 @@ impl Inner {
             return Err(ClientError::Closed);
         }
         let (tell, told) = oneshot::channel();
-        let client = self.clone();
+        let counted = Counted::new(self.clone());
         tokio::spawn(async move {
+            let client = &counted.0;
             if wish.waits {
-                let _counted = Counted::new(&client.waits);
                 client.wait_for(&wish, tell).await;
             } else {
                 client.ask_for(&wish, tell).await;
             }
         });
-        told.await.map_err(|_| ClientError::Closed)?
+        let parcel = told.await.map_err(|_| ClientError::Closed)??;
+        parcel.open().ok_or(ClientError::Closed)
     }
 
     async fn ask(&self, wish: &Wish, deadline: Instant) -> Result<ReserveAnswer, ClientError> {
@@ -90,22 +118,16 @@ impl Inner {
     }
 
     /// A request that is granted or refused.
-    async fn ask_for(&self, wish: &Wish, tell: Tell) {
+    async fn ask_for(self: &Arc<Self>, wish: &Wish, tell: Tell) {
         let mark = self.hub.begin();
         let mut tell = Some(tell);
         let mut deadline = Instant::now() + self.bounds.retry;
         loop {
             let answer = self.ask(wish, deadline).await.and_then(granted);
             let unknown = matches!(&answer, Err(ClientError::Http { .. }));
-            if let Ok(answer) = &answer {
-                self.take(mark, answer);
-            }
-            let granted: Vec<Serial> = answer.iter().flat_map(serials).collect();
+            let answer = answer.and_then(|answer| self.take(mark, answer));
             // Nobody takes the answer: the caller went away, or was told of a failure.
             let untold = tell.take().is_none_or(|tell| tell.send(answer).is_err());
-            if untold && !granted.is_empty() {
-                self.give_back(&granted).await;
-            }
             // While the fate of the request is unknown, it is asked after.
             if !unknown || untold && Instant::now() >= deadline {
                 return;
@@ -115,7 +137,7 @@ impl Inner {
     }
 
     /// A request that may wait.
-    async fn wait_for(&self, wish: &Wish, mut tell: Tell) {
+    async fn wait_for(self: &Arc<Self>, wish: &Wish, mut tell: Tell) {
         let mark = self.hub.begin();
         // Before it is asked for the first time, so that no event is missed.
         let mut notices = self.hub.follow(&[]).notices;
@@ -126,11 +148,15 @@ impl Inner {
         let is_wanted = match fate {
             Fate::Unwanted => false,
             Fate::Known(answer) => {
-                if let Ok(answer) = &answer {
-                    self.take(mark, answer);
-                }
                 let is_settled = !matches!(&answer, Err(ClientError::Http { .. }));
-                tell.send(answer).is_ok() && is_settled
+                match tell.send(answer.and_then(|answer| self.take(mark, answer))) {
+                    Ok(()) => is_settled,
+                    Err(unwanted) => {
+                        // To cancel the request gives them back.
+                        let _ = unwanted.map(Parcel::open);
+                        false
+                    }
+                }
             }
         };
         if !is_wanted {
@@ -189,9 +215,13 @@ impl Inner {
         }
     }
 
-    fn take(&self, mark: u64, answer: &ReservationAnswer) {
+    /// Enters granted boards in the book. A client that was closed meanwhile gives them back:
+    /// what it ended when it was closed, it did not know yet.
+    fn take(self: &Arc<Self>, mark: u64, answer: ReservationAnswer) -> Result<Parcel, ClientError> {
         self.hub.grant(mark, &answer.boards);
         self.match_links();
+        let parcel = Parcel::new(self.clone(), answer);
+        if self.is_closed() { Err(ClientError::Closed) } else { Ok(parcel) }
     }
 
     async fn give_back(&self, serials: &[Serial]) {
@@ -257,18 +287,18 @@ impl Wish {
     }
 }
 
-/// Counts while it lives.
-struct Counted<'a>(&'a AtomicUsize);
+/// A client with a request under way, which counts for as long as this lives.
+struct Counted(Arc<Inner>);
 
-impl<'a> Counted<'a> {
-    fn new(count: &'a AtomicUsize) -> Self {
-        count.fetch_add(1, Ordering::SeqCst);
-        Self(count)
+impl Counted {
+    fn new(client: Arc<Inner>) -> Self {
+        client.asking.fetch_add(1, Ordering::SeqCst);
+        Self(client)
     }
 }
 
-impl Drop for Counted<'_> {
+impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
+        self.0.asking.fetch_sub(1, Ordering::SeqCst);
     }
 }

@@ -173,8 +173,17 @@ fn register(entry: Entry) -> io::Result<()> {
     if entries.is_none() {
         start()?;
     }
-    entries.get_or_insert_default().push(entry);
+    let entries = entries.get_or_insert_default();
+    entries.retain(Entry::matters);
+    entries.push(entry);
     Ok(())
+}
+
+impl Entry {
+    /// Whether there is a client that may hold boards, or somebody who waits to be told.
+    fn matters(&self) -> bool {
+        self.client.strong_count() > 0 || !self.tell.is_closed()
+    }
 }
 
 /// Listens on a thread of its own until the process ends: signals that were taken once cannot be
@@ -286,6 +295,15 @@ impl Signals {
 mod tests {
     use super::*;
     use tokio::time::{Instant, sleep};
+
+    #[tokio::test]
+    async fn of_a_client_that_is_gone_nothing_is_kept_but_who_waits_to_be_told() {
+        let (tell, told) = watch::channel(Stop::NotAsked);
+        let entry = Entry { client: Weak::new(), runtime: Handle::current(), tell };
+        assert!(entry.matters());
+        drop(told);
+        assert!(!entry.matters());
+    }
 
     #[tokio::test(start_paused = true)]
     async fn control_is_not_waited_for_longer_than_ten_seconds() {

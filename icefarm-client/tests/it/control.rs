@@ -2,6 +2,7 @@
 
 use crate::farm::{Farm, SOON, Server, builder, granted, me, serial};
 use crate::network::Network;
+use futures::StreamExt as _;
 use icefarm_client::{ClientError, ReserveOptions, codes};
 use icefarm_core::Value;
 use icefarm_core::wire::{ErrorCode, ErrorDetail, Event};
@@ -78,6 +79,100 @@ async fn boards_that_nobody_waits_for_any_more_are_given_back() {
 }
 
 #[tokio::test]
+async fn boards_that_are_granted_and_not_taken_are_given_back() {
+    let (mut control, worker, network) =
+        (Server::start().await, Server::start().await, Network::new());
+    let client = builder(&control, &network).connect().await.unwrap();
+    for waits in [false, true] {
+        let mut options = ReserveOptions::new(1, "k");
+        if waits {
+            options = options.wait(SOON);
+        }
+        let mut reserving = Box::pin(client.reserve(options));
+        let call = tokio::select! {
+            call = control.call("/reserve") => call,
+            _ = &mut reserving => panic!("nobody answered"),
+        };
+        let board = if waits { "B" } else { "A" };
+        call.answer(granted(&[(board, &worker.url)]));
+        // The board is in the book as soon as the answer is there, for a caller who is not awake.
+        while client
+            .wait_initialized(&[serial(board)], Duration::ZERO)
+            .await
+            .is_err_and(|error| matches!(error, ClientError::NotHeld { .. }))
+        {
+            tokio::task::yield_now().await;
+        }
+        drop(reserving);
+        let end = control.call("/end").await;
+        assert_eq!(end.body["serials"], Value::from(vec![board]));
+        end.answer(json!([board]));
+    }
+}
+
+#[tokio::test]
+async fn what_is_granted_to_a_client_that_is_closed_is_given_back() {
+    let (mut control, worker, network) =
+        (Server::start().await, Server::start().await, Network::new());
+    let client = builder(&control, &network).connect().await.unwrap();
+    let reserving = tokio::spawn({
+        let client = client.clone();
+        async move { client.reserve(ReserveOptions::new(1, "k")).await }
+    });
+    let reserve = control.call("/reserve").await;
+    let (closed, ()) = tokio::join!(client.close(), async {
+        control.call("/endall").await.answer(json!([]));
+    });
+    closed.unwrap();
+    reserve.answer(granted(&[("A", &worker.url)]));
+    let end = control.call("/end").await;
+    assert_eq!(end.body["serials"], Value::from(vec!["A"]));
+    let reserved = reserving.await.unwrap();
+    assert!(matches!(reserved, Err(ClientError::Closed)), "{reserved:?}");
+}
+
+#[tokio::test]
+async fn what_is_granted_while_the_client_is_being_closed_is_given_back() {
+    let (mut control, worker, network) =
+        (Server::start().await, Server::start().await, Network::new());
+    let client = builder(&control, &network).connect().await.unwrap();
+    let reserving = tokio::spawn({
+        let client = client.clone();
+        async move { client.reserve(ReserveOptions::new(1, "k")).await }
+    });
+    let reserve = control.call("/reserve").await;
+    let (closed, ()) = tokio::join!(client.close(), async {
+        let end_all = control.call("/endall").await;
+        // Control granted it when it had ended all.
+        reserve.answer(granted(&[("A", &worker.url)]));
+        reserving.await.unwrap().unwrap();
+        end_all.answer(json!([]));
+        let end = control.call("/end").await;
+        assert_eq!(end.body["serials"], Value::from(vec!["A"]));
+        end.answer(json!(["A"]));
+    });
+    closed.unwrap();
+}
+
+#[tokio::test]
+async fn a_board_that_is_granted_while_control_is_asked_for_the_others_is_not_lost() {
+    let mut farm = Farm::with(&[("A", 0)]).await;
+    // Nothing is left of the stream: events may be missing.
+    farm.control.restart(&farm.network).await;
+    let boards = farm.control.call("/v1/boards").await;
+    let (reservation, ()) = tokio::join!(farm.client.reserve(ReserveOptions::new(1, "k")), async {
+        let mut answer = granted(&[("B", &farm.workers[0].url)]);
+        answer["boards"][0]["lease"] = 7.into();
+        farm.control.call("/reserve").await.answer(answer);
+    });
+    boards.answer(json!([]));
+    let error = farm.reservation.losses().next().await.unwrap();
+    assert!(matches!(error, ClientError::BoardLost { .. }), "{error:?}");
+    farm.workers[0].tell("B", Event::new("initialized").with("lease", 7));
+    reservation.unwrap().initialized(SOON).await.unwrap();
+}
+
+#[tokio::test]
 async fn an_initialized_that_comes_before_the_answer_or_the_wait_is_not_lost() {
     let mut farm = Farm::with(&[("A", 0)]).await;
     // `A` keeps the worker's socket open, so `B` can be faster than control's answer.
@@ -86,7 +181,7 @@ async fn an_initialized_that_comes_before_the_answer_or_the_wait_is_not_lost() {
         let call = farm.control.call("/reserve").await;
         let mut events = farm.client.events();
         farm.workers[0].tell("B", Event::new("initialized"));
-        futures::StreamExt::next(&mut events).await.unwrap();
+        events.next().await.unwrap();
         let mut answer = granted(&[("B", &farm.workers[0].url)]);
         answer["boards"][0]["lease"] = 7.into();
         call.answer(answer);
