@@ -59,6 +59,20 @@ pub fn object(
     )
 }
 
+/// The request's body as it is, whatever its media type; empty if there is none.
+///
+/// Rejects with [`ApiError`]: `too_large`, or `bad_request` if it does not arrive.
+pub fn bytes(
+    limits: BodyLimits,
+) -> impl Filter<Extract = (Bytes,), Error = Rejection> + Clone + Send + Sync + 'static {
+    warp::header::headers_cloned().and(warp::body::stream()).and_then(
+        move |headers: HeaderMap, body| {
+            let limits = limits.clone();
+            async move { arrive(&headers, body, &limits).await.map_err(warp::reject::custom) }
+        },
+    )
+}
+
 /// As [`object`], ready to be read key by key.
 pub fn args(
     limits: BodyLimits,
@@ -71,24 +85,35 @@ async fn read<B: Buf>(
     body: impl Stream<Item = Result<B, warp::Error>>,
     limits: &BodyLimits,
 ) -> Result<Option<Object>, ApiError> {
+    let bytes = arrive(headers, body, limits).await?;
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    let encoding = encoding(headers)?;
     let bad = |message: String| ApiError::new(ErrorCode::BadRequest, message);
+    match decode_value(&bytes, encoding, &limits.codec) {
+        Ok(Value::Object(object)) => Ok(Some(object)),
+        Ok(_) => Err(bad("the body is not an object".to_owned())),
+        Err(error) => Err(bad(format!("the body is {error}"))),
+    }
+}
+
+async fn arrive<B: Buf>(
+    headers: &HeaderMap,
+    body: impl Stream<Item = Result<B, warp::Error>>,
+    limits: &BodyLimits,
+) -> Result<Bytes, ApiError> {
     // Told before anything is read, so that nobody uploads in vain.
     let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     if announced.is_some_and(|length: usize| length > limits.bytes) {
         return Err(too_large(limits));
     }
-    let bytes = match tokio::time::timeout(limits.time, collect(body, limits)).await {
-        Ok(bytes) => bytes?,
-        Err(_) => return Err(bad(format!("the body did not arrive within {:?}", limits.time))),
-    };
-    if bytes.is_empty() {
-        return Ok(None);
-    }
-    let encoding = encoding(headers)?;
-    match decode_value(&bytes, encoding, &limits.codec) {
-        Ok(Value::Object(object)) => Ok(Some(object)),
-        Ok(_) => Err(bad("the body is not an object".to_owned())),
-        Err(error) => Err(bad(format!("the body is {error}"))),
+    match tokio::time::timeout(limits.time, collect(body, limits)).await {
+        Ok(bytes) => bytes,
+        Err(_) => {
+            let message = format!("the body did not arrive within {:?}", limits.time);
+            Err(ApiError::new(ErrorCode::BadRequest, message))
+        }
     }
 }
 
@@ -158,6 +183,19 @@ mod tests {
     fn taken(value: &str) -> Option<Encoding> {
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, value.parse().unwrap())]);
         encoding(&headers).ok()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_is_not_waited_for_without_end() {
+        let (start, limits) = (tokio::time::Instant::now(), BodyLimits::default().bytes(8));
+        let begun = futures::stream::iter([Ok(Bytes::from_static(b"token="))]);
+        let never = begun.chain(futures::stream::pending());
+        let error = arrive(&HeaderMap::new(), never, &limits).await.unwrap_err();
+        assert!(error.0.message.contains("did not arrive within 30s"), "{}", error.0);
+        assert_eq!(start.elapsed(), limits.time);
+        let long = futures::stream::iter([Ok(Bytes::from_static(b"token=123"))]);
+        let error = arrive(&HeaderMap::new(), long, &limits).await.unwrap_err();
+        assert_eq!(error.0.code, ErrorCode::TooLarge);
     }
 
     #[test]

@@ -69,7 +69,7 @@ mod watched;
 mod weight;
 
 pub use access::{Access, Denial, bearer, cookie};
-pub use body::{BodyLimits, args, object};
+pub use body::{BodyLimits, args, bytes, object};
 pub use client::{Bearer, HttpClient, HttpError, RequestOptions};
 pub use credentials::{DigestError, Secret, Token, TokenDigest, TokenError};
 pub use endpoint::{Endpoint, EndpointError};

@@ -7,7 +7,7 @@ use super::permit::{Asker, Deed, asker};
 use crate::access::{LASTS, SESSION_COOKIE};
 use bytes::Bytes;
 use icefarm_core::wire::{ErrorCode, ErrorDetail};
-use icefarm_net::{Peer, Secured, Token};
+use icefarm_net::{BodyLimits, Peer, Secured, Token};
 use percent_encoding::percent_decode_str;
 use std::sync::Arc;
 use warp::Filter;
@@ -19,7 +19,7 @@ use warp::reply::{Reply, Response};
 const PAGE: &str = include_str!("../../assets/login.html");
 
 /// A form with one token in it is much smaller.
-const FORM: u64 = 4096;
+const FORM: usize = 4096;
 
 pub(super) fn routes(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
     let show = warp::path!("login")
@@ -35,8 +35,7 @@ pub(super) fn routes(context: &Arc<Context>) -> BoxedFilter<(Response,)> {
         .and(asker(context))
         .and(warp::ext::optional::<Secured>())
         .and(warp::header::headers_cloned())
-        .and(warp::body::content_length_limit(FORM))
-        .and(warp::body::bytes())
+        .and(icefarm_net::bytes(BodyLimits::default().bytes(FORM)))
         .then(
             |asker: Asker, secured: Option<Secured>, headers: HeaderMap, body: Bytes| async move {
                 login(&asker, secured.is_some(), &headers, &body).await
