@@ -13,6 +13,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub struct Timestamp(pub u64);
 
 impl Timestamp {
+    /// 9999-12-31T23:59:59.999Z: the last moment that has a text.
+    pub const LAST: Self = Self(253_402_300_799_999);
+
     /// The moment `duration` later; the far end of time if there is none.
     #[must_use]
     pub fn after(self, duration: Duration) -> Self {
@@ -179,7 +182,8 @@ mod tests {
 
     #[test]
     fn timestamps_come_back_from_their_text() {
-        for ms in [0, 951_782_400_000, 1_795_374_502_134, 4_102_444_799_999] {
+        assert_eq!(Timestamp::LAST.to_string(), "9999-12-31T23:59:59.999Z");
+        for ms in [0, 951_782_400_000, 1_795_374_502_134, Timestamp::LAST.0] {
             assert_eq!(Timestamp(ms).to_string().parse(), Ok(Timestamp(ms)));
         }
         for wrong in ["", "2026-11-22", "2026-02-30T00:00:00.000Z", "2026-13-01T00:00:00.000Z"] {

@@ -33,6 +33,11 @@ pub enum TokenRefusal {
     /// It would be over at once.
     #[error("the token would be over at once")]
     NoTime,
+    /// Its end has no text.
+    #[error(
+        "the token would end after the year 9999; for one that does not end say nothing of its end"
+    )]
+    TooLong,
 }
 
 /// Makes a token. `ids` makes texts that nobody can guess, such as random UUIDs; only what comes
@@ -69,6 +74,10 @@ pub fn make_token(
     if expires_in_s == Some(0) {
         return Err(TokenRefusal::NoTime);
     }
+    let expires = expires_in_s.map(|seconds| now.after(Duration::from_secs(seconds)));
+    if expires.is_some_and(|end| end > Timestamp::LAST) {
+        return Err(TokenRefusal::TooLong);
+    }
     // A random UUID has 122 bits of chance.
     let chance = [ids(), ids(), ids()];
     let token = Token::of_chance(chance.iter().map(String::as_str));
@@ -81,8 +90,29 @@ pub fn make_token(
         role,
         names,
         created: now,
-        expires: expires_in_s.map(|seconds| now.after(Duration::from_secs(seconds))),
+        expires,
         revoked: None,
     };
     Ok((token, KeptToken { detail, digest }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_ends_when_that_can_be_said() {
+        let now = Timestamp(1_795_374_502_134);
+        let made = |expires_in_s| {
+            let role = Role::Operator;
+            let wanted = CreateToken { role, names: vec![], label: None, expires_in_s };
+            make_token(wanted, now, &|| "chance".to_owned()).map(|(_, kept)| kept.detail.expires)
+        };
+        assert_eq!(made(None), Ok(None));
+        assert_eq!(made(Some(60)), Ok(Some(now.after(Duration::from_secs(60)))));
+        assert_eq!(made(Some(0)), Err(TokenRefusal::NoTime));
+        for long in [3_000_000 * 24 * 3600, u64::MAX] {
+            assert_eq!(made(Some(long)), Err(TokenRefusal::TooLong), "{long}");
+        }
+    }
 }
