@@ -55,10 +55,10 @@ async fn the_samples_of_the_protocol_work_literally() {
         .bus(Arc::new(bus))
         .build()
         .unwrap();
-    tokio::spawn(worker.run(worker_listener, std::future::pending()));
-
     let url = format!("ws://{control}/ws?client_id=me");
     let (mut farm, _) = tokio_tungstenite::connect_async(url).await.unwrap();
+    // Who is not there yet is not told of the first board.
+    tokio::spawn(worker.run(worker_listener, std::future::pending()));
     // The farm says when a board becomes available.
     let available = next(&mut farm).await;
     assert_eq!(

@@ -276,7 +276,7 @@ async fn a_state_that_keeps_its_thread_for_too_long_fails() {
     board.script(|script| script.fast = true);
     let mut config = WorkerConfig::default();
     config.lease.exit = Duration::from_millis(100);
-    config.lease.stall = Duration::from_millis(500);
+    config.lease.stall = Duration::from_secs(5);
     let farm = Farm::start_with(&[&board], config, false).await;
     let mut client = farm.mischief(&board, "me").await;
     client.command(&board, "block", json!({"gate": "stall"})).await;

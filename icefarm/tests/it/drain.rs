@@ -103,9 +103,12 @@ fn a_second_signal_stops_a_worker_at_once() {
     lab.wait_until_it_stops();
     worker.signal();
     assert!(worker.ended().success());
-    let status = lab.status();
-    assert_eq!(status["workers"][0]["contact"], "left");
-    assert_eq!(status["leases"], serde_json::json!([]));
+    // It does not wait for long until control has written down that it left.
+    wait_for("the worker to have left", || {
+        let status = lab.status();
+        (status["workers"][0]["contact"] == "left").then_some(())
+    });
+    assert_eq!(lab.status()["leases"], serde_json::json!([]));
 }
 
 #[test]

@@ -46,7 +46,7 @@ fn any_board_takes_each_circuit_once() {
     let farm = Farm::start(2);
     let one = circuit("pulses_1000.bin");
     let list = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(list.path(), format!("{one}\n").repeat(20)).unwrap();
+    std::fs::write(list.path(), format!("{one}\n").repeat(100)).unwrap();
     let list = format!("@{}", list.path().display());
     let output = run(&[
         "evaluate",
@@ -61,7 +61,7 @@ fn any_board_takes_each_circuit_once() {
     ]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let lines = lines(&stdout(&output));
-    assert_eq!(lines.len(), 20);
+    assert_eq!(lines.len(), 100);
     let boards: BTreeSet<&str> = lines.iter().map(|l| l["serial"].as_str().unwrap()).collect();
     assert_eq!(boards.len(), 2, "one board did nothing");
     assert!(lines.iter().all(|line| line["reading"]["pulses"] == 1000));

@@ -103,6 +103,10 @@ fn one_evaluation_is_found_on_its_whole_way_by_its_id() {
         messages(&client, "evaluation", id).iter().map(|(line, _)| *line).collect();
     assert_eq!(way, ["a circuit is sent", "a circuit has its outcome"]);
 
+    wait_for("the end of the lease at the worker", || {
+        let log = std::fs::read_to_string(at("worker.log")).unwrap();
+        log.contains("lease ended").then_some(())
+    });
     drop((worker, control));
     let worker = lines(&std::fs::read_to_string(at("worker.log")).unwrap());
     let way = messages(&worker, "evaluation", id);

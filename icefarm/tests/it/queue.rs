@@ -36,13 +36,18 @@ fn who_waits_is_shown_and_served_in_order() {
     let url = farm.control.url.as_str();
     let serial = done(&["devices", "--available", "--control", url]).trim().to_owned();
     done(&["reserve", "1", "--name", "ann", "--control", url]);
+    // It holds its board until the test lets it go.
+    let folder = tempfile::tempdir().unwrap();
+    let gate = folder.path().join("gate");
+    let script =
+        format!("until test -e {}; do sleep 0.02; done; printenv ICEFARM_SERIALS", gate.display());
     // With a command a client waits with its socket, without one a single request does.
-    let mut bob = waiting(url, "bob", &["--", "printenv", "ICEFARM_SERIALS"]);
+    let mut bob = waiting(url, "bob", &["--", "sh", "-c", &script]);
     wait_for_line(url, &["bob"]);
     let mut told = BufReader::new(bob.stderr.take().unwrap()).lines();
     let first = told.next().unwrap().unwrap();
     assert!(first.contains("waiting up to 600 s, position 1 of 1"), "{first}");
-    let cy = waiting(url, "cy", &[]);
+    let mut cy = waiting(url, "cy", &[]);
     wait_for_line(url, &["bob", "cy"]);
     let dan = waiting(url, "dan", &["--priority", "1"]);
     let line = wait_for_line(url, &["dan", "bob", "cy"]);
@@ -59,12 +64,14 @@ fn who_waits_is_shown_and_served_in_order() {
     assert!(stderr(&gone).contains("nothing waits as"), "{}", stderr(&gone));
 
     done(&["end", "--all", "--name", "ann", "--control", url]);
+    let mut told = BufReader::new(cy.stderr.take().unwrap()).lines();
+    assert!(told.any(|line| line.unwrap().contains("position 1 of 1")), "bob has its board");
+    std::fs::write(&gate, "").unwrap();
     let output = bob.wait_with_output().unwrap();
     assert_eq!(stdout(&output).trim(), serial);
     // Bob's boards are given back with the end of its command, and then it is cy's turn.
     let output = cy.wait_with_output().unwrap();
-    assert!(stdout(&output).contains(&serial), "{}", stderr(&output));
-    assert!(stderr(&output).contains("position 1 of 1"), "{}", stderr(&output));
+    assert!(stdout(&output).contains(&serial), "{}", stdout(&output));
     assert!(line_is_empty(url));
 
     let last = waiting(url, "eve", &[]);

@@ -6,8 +6,9 @@ use crate::farm::{Server, run, stdout, wait_for, worker};
 fn a_reservation_survives_kill_9_of_control_and_ends_in_time() {
     let dir = tempfile::tempdir().unwrap();
     let db = dir.path().join("farm.sqlite").display().to_string();
-    let start =
-        |listen: &str| Server::start(&["control", "--listen", listen, "--db", &db, "--grace", "1"]);
+    let start = |listen: &str| {
+        Server::start(&["control", "--listen", listen, "--db", &db, "--grace", "10"])
+    };
     let control = start("127.0.0.1:0");
     let (url, address) = (control.url.clone(), control.address().to_owned());
     let _worker = worker(&url, 2);

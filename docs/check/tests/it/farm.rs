@@ -210,7 +210,7 @@ pub(crate) async fn worker(
     let bus = VirtualBus::builder().seed(name).boards(boards).speed(1000.0).build().unwrap();
     let bus = Arc::new(bus);
     let mut config = WorkerConfig::default();
-    config.drain = Duration::from_millis(500);
+    config.drain = Duration::from_secs(5);
     let worker = Worker::builder()
         .config(config)
         .name(WorkerName::new(name).unwrap())
