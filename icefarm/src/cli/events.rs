@@ -85,7 +85,8 @@ pub(crate) fn main(args: EventsArgs) -> ExitCode {
                 at = Position { epoch: Some(page.epoch), seq: 0 };
                 continue;
             }
-            if page.first > at.seq + 1 && at.epoch.is_some() {
+            // The number may be any, as the user gives the first one.
+            if page.first > at.seq.saturating_add(1) && at.epoch.is_some() {
                 remark("some events were forgotten before they could be told");
             }
             print(&page)?;

@@ -123,3 +123,12 @@ fn events_are_listed_and_followed() {
     assert!(run(&["end", &serial, "--name", "alice", "--control", url]).status.success());
     assert_eq!(following.next("lease_ended")["serial"], serial.as_str());
 }
+
+#[test]
+fn what_comes_after_the_last_number_of_all_is_nothing() {
+    let farm = Farm::start(1);
+    let after = u64::MAX.to_string();
+    let output = run(&["events", "--after", &after, "--control", &farm.control.url]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(stdout(&output), "");
+}
