@@ -63,13 +63,16 @@ fn write(path: &Path, all: &All) -> Result<(), CredentialsFault> {
         if let Some(folder) = path.parent() {
             std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         }
-        // Whole or not at all, and never readable by others for a moment.
-        let new = path.with_extension(format!("{}.new", std::process::id()));
+        // Whole or not at all, and never readable by others for a moment. The number of a process
+        // comes again, so that what one left that was killed would be in the way for good.
+        let new = path.with_extension(format!("{}.new", uuid::Uuid::new_v4()));
         let mut options = std::fs::OpenOptions::new();
         let mut file = options.write(true).create_new(true).mode(0o600).open(&new)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        std::fs::rename(&new, path)
+        let done = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+        done.and_then(|()| std::fs::rename(&new, path)).inspect_err(|_| {
+            // What went wrong first is told.
+            let _ = std::fs::remove_file(&new);
+        })
     };
     written().map_err(|source| CredentialsFault::Write { path: path.to_owned(), source })
 }
@@ -123,5 +126,29 @@ mod tests {
         assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
         std::fs::write(&path, "x").unwrap();
         assert!(read(&path).is_err());
+    }
+
+    #[test]
+    fn what_is_left_over_stands_in_nobodys_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("credentials.toml");
+        let names = || {
+            let entries = std::fs::read_dir(folder.path()).unwrap();
+            entries.map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>()
+        };
+        // It cannot be taken for the file that a folder is.
+        std::fs::create_dir(&path).unwrap();
+        assert!(write(&path, &All::new()).is_err());
+        assert_eq!(names(), ["credentials.toml"]);
+        std::fs::remove_dir(&path).unwrap();
+
+        // Of a process with the same number that was killed, as it happens in containers.
+        let others = folder.path().join("others");
+        std::fs::write(&others, "").unwrap();
+        let left = path.with_extension(format!("{}.new", std::process::id()));
+        std::os::unix::fs::symlink(&others, &left).unwrap();
+        write(&path, &All::new()).unwrap();
+        assert!(path.symlink_metadata().unwrap().is_file());
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     }
 }
