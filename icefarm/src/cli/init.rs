@@ -3,7 +3,7 @@
 mod certificates;
 
 use super::args::InitArgs;
-use super::print;
+use super::{print, remark};
 use crate::{exit, serve};
 use certificates::{CertificateFault, Farm as Certificates};
 use icefarm_control::store::{Batch, SqliteStore, Store, StoreError, TokenChange};
@@ -11,6 +11,7 @@ use icefarm_control::{TokenRefusal, make_token};
 use icefarm_core::wire::{CreateToken, Role};
 use icefarm_core::{Clock, SystemClock};
 use icefarm_net::Token;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -18,10 +19,18 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+/// The name of the database.
+const DATABASE: &str = "farm.sqlite";
+
 #[derive(Debug, thiserror::Error)]
 enum Fault {
     #[error("{} is there already; nothing was written. Give another --dir, or move it away", path.display())]
     Exists { path: PathBuf },
+    #[error(
+        "two of the files would be called `{name}`; nothing was written. Name each host once with \
+         --tls, and none `ca`"
+    )]
+    Twice { name: String },
     #[error("{}: {source}", path.display())]
     Write { path: PathBuf, source: std::io::Error },
     #[error(transparent)]
@@ -30,6 +39,23 @@ enum Fault {
     Token(#[from] TokenRefusal),
     #[error(transparent)]
     Certificate(#[from] CertificateFault),
+}
+
+/// The files that this run has made. They go if it does not get to its end, so that it can be tried
+/// again.
+struct Made(Vec<PathBuf>);
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        for path in &self.0 {
+            match std::fs::remove_file(path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    remark(&format!("{} is left over: {error}", path.display()));
+                }
+                _ => {}
+            }
+        }
+    }
 }
 
 /// A file to write, and whether others may read it.
@@ -79,30 +105,39 @@ fn run(args: &InitArgs) -> Result<(), Fault> {
     let text = configuration(&dir, args, &host, &control);
     files.push(Planned { name: "farm.toml".to_owned(), text, is_secret: false });
 
-    let database = dir.join("farm.sqlite");
+    let mut names = BTreeSet::from([DATABASE]);
+    if let Some(twice) = files.iter().find(|file| !names.insert(&file.name)) {
+        return Err(Fault::Twice { name: twice.name.clone() });
+    }
+    let database = dir.join(DATABASE);
     let paths = files.iter().map(|file| dir.join(&file.name)).chain([database.clone()]);
     if let Some(path) = paths.into_iter().find(|path| path.symlink_metadata().is_ok()) {
         return Err(Fault::Exists { path });
     }
+    // SQLite has files of its own beside the database as long as it is open.
+    let beside = ["-wal", "-shm"].map(|end| dir.join(format!("{DATABASE}{end}")));
+    let mut made = Made(beside.into_iter().chain([database.clone()]).collect());
     let mut store = SqliteStore::open(&database)?;
     let created = |kept| TokenChange::Created(Box::new(kept));
     let tokens = vec![created(kept_operator), created(kept_worker)];
     store.commit(&Batch { at: SystemClock.now(), tokens, ..Batch::default() })?;
     drop(store);
     for file in &files {
-        write(&dir.join(&file.name), file)?;
+        write(&dir.join(&file.name), file, &mut made)?;
     }
+    made.0.clear();
     print::line(&advice(&dir, args, &control, &worker));
     Ok(())
 }
 
-fn write(path: &Path, file: &Planned) -> Result<(), Fault> {
+fn write(path: &Path, file: &Planned, made: &mut Made) -> Result<(), Fault> {
     let mode = if file.is_secret { 0o600 } else { 0o644 };
+    let failed = |source| Fault::Write { path: path.to_owned(), source };
     let mut options = std::fs::OpenOptions::new();
-    let opened = options.write(true).create_new(true).mode(mode).open(path);
-    opened
-        .and_then(|mut out| out.write_all(file.text.as_bytes()))
-        .map_err(|source| Fault::Write { path: path.to_owned(), source })
+    let mut out = options.write(true).create_new(true).mode(mode).open(path).map_err(failed)?;
+    // Not before it is this run's own.
+    made.0.push(path.to_owned());
+    out.write_all(file.text.as_bytes()).map_err(failed)
 }
 
 /// Where others reach control.
@@ -122,7 +157,7 @@ fn configuration(dir: &Path, args: &InitArgs, host: &str, control: &str) -> Stri
     );
     // Writing to a text never fails.
     let _ = writeln!(text, "listen = \"{}\"", args.listen);
-    let _ = writeln!(text, "db = {}", quoted(&dir.join("farm.sqlite")));
+    let _ = writeln!(text, "db = {}", quoted(&dir.join(DATABASE)));
     if host.parse::<std::net::IpAddr>().is_err() {
         let _ = writeln!(text, "allow-host = [{}]", toml::Value::from(host.as_str()));
     }

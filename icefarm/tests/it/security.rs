@@ -150,6 +150,26 @@ fn a_lab_is_set_up_with_tokens() {
 }
 
 #[test]
+fn a_farm_is_set_up_whole_or_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().display().to_string();
+    let init = |hosts: &[&str]| {
+        let args: Vec<&str> = hosts.iter().flat_map(|host| ["--tls", host]).collect();
+        let output = run(&[&["init", "--dir", &dir][..], &args].concat());
+        assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+        let left: Vec<_> = std::fs::read_dir(&dir).unwrap().map(|file| file.unwrap()).collect();
+        assert!(left.is_empty(), "{hosts:?}: {left:?}");
+        stderr(&output)
+    };
+    let twice = init(&["farm", "bench", "bench"]);
+    assert!(twice.contains("`bench.pem`") && twice.contains("nothing was written"), "{twice}");
+    let own = init(&["ca"]);
+    assert!(own.contains("`ca.pem`") && own.contains("nothing was written"), "{own}");
+    // With its ending it is too long for the name of a file.
+    init(&[&"a".repeat(252)]);
+}
+
+#[test]
 fn the_whole_farm_speaks_tls() {
     let lab = Lab::init(&["--tls", "localhost"]);
     assert_eq!(mode(&lab.folder.path().join("localhost.key")), 0o600);
