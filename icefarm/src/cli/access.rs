@@ -45,8 +45,8 @@ async fn create(control: &Control, args: &TokenCommandArgs) -> Result<(), Fault>
     };
     let wanted = serde_json::to_value(&wanted).map_err(|error| Fault::Input(error.into()))?;
     let created: CreatedToken = control.post("/v1/tokens", &wanted).await?;
-    if args.output.json {
-        print::json(&created);
+    let shown = if args.output.json {
+        print::try_json(&created)
     } else {
         remark(&format!(
             "token {} for a {}{}; it is shown only this once:",
@@ -54,9 +54,10 @@ async fn create(control: &Control, args: &TokenCommandArgs) -> Result<(), Fault>
             created.detail.role,
             of_names(&created.detail.names)
         ));
-        print::line(&created.token);
-    }
-    Ok(())
+        print::try_line(&created.token)
+    };
+    // A reader that has gone away does not have it either.
+    shown.map_err(|source| Fault::TokenUnseen { id: created.detail.id.to_string(), source })
 }
 
 fn of_names(names: &[NamePattern]) -> String {

@@ -39,7 +39,7 @@ pub fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().collect();
     let cli = match parse(&args) {
         Ok(cli) => cli,
-        Err(code) => return code,
+        Err(code) => return print::complete(code),
     };
     // A farm for trying things out says that it is ready, and what goes wrong.
     let level = match cli.command {
@@ -47,7 +47,7 @@ pub fn main() -> ExitCode {
         _ => log::Level::Usual,
     };
     log::start(level, cli.verbose, cli.log_format);
-    match cli.command {
+    print::complete(match cli.command {
         Command::Up(args) => crate::up::main(&args),
         Command::Control(args) => crate::control::main(args),
         Command::Worker(args) => crate::worker::main(args),
@@ -72,7 +72,7 @@ pub fn main() -> ExitCode {
         Command::Simulate(args) => simulate::main(&args),
         Command::Completions(args) => shell::completions(&args),
         Command::Man(args) => shell::man(&args),
-    }
+    })
 }
 
 fn parse(args: &[OsString]) -> Result<Cli, ExitCode> {
@@ -87,7 +87,10 @@ fn parse(args: &[OsString]) -> Result<Cli, ExitCode> {
     let matches = command.clone().try_get_matches_from(args);
     matches.and_then(|matches| read(&matches)).map_err(|error| {
         // Clap prints help and versions to stdout and faults to stderr.
-        let _ = error.print();
+        let printed = error.print();
+        if !error.use_stderr() {
+            print::note(printed);
+        }
         if let Some(origin) = config::origin(&error, &command, args) {
             remark(&format!("\n{origin}"));
         }

@@ -65,9 +65,14 @@ pub(crate) enum Fault {
     Label(String),
     #[error("the runtime cannot be started: {0}")]
     Runtime(#[source] std::io::Error),
-    /// Whoever read stdout has seen enough.
-    #[error("stdout is closed: {0}")]
+    /// Whoever read stdout has seen enough, or it takes no more.
+    #[error("the output cannot be written: {0}")]
     Output(#[source] std::io::Error),
+    #[error(
+        "the new token cannot be shown: {source}; nobody has it now, so revoke it: icefarm token \
+         revoke {id}"
+    )]
+    TokenUnseen { id: String, source: std::io::Error },
 }
 
 impl Fault {
@@ -244,7 +249,7 @@ pub(crate) fn meant(boards: &[BoardDetail], text: &str) -> String {
 pub(crate) fn run(work: impl Future<Output = Result<(), Fault>>) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime.map_err(Fault::Runtime).and_then(|runtime| runtime.block_on(work)) {
-        Err(Fault::Output(_)) => exit::DONE,
+        Err(Fault::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => exit::DONE,
         outcome => exit::of(outcome),
     }
 }

@@ -37,8 +37,7 @@ fn write_all(command: clap::Command, folder: &Path) -> std::io::Result<()> {
 
 fn print(bytes: &[u8]) -> ExitCode {
     let mut out = std::io::stdout().lock();
-    // A pager may have been closed.
-    let _ = out.write_all(bytes).and_then(|()| out.flush());
+    super::print::note(out.write_all(bytes).and_then(|()| out.flush()));
     exit::DONE
 }
 

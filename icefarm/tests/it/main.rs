@@ -14,6 +14,8 @@ mod farm;
 mod faults;
 mod hold;
 mod logs;
+#[cfg(target_os = "linux")]
+mod output;
 mod overview;
 mod queue;
 mod restart;

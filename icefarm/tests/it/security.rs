@@ -169,6 +169,26 @@ fn a_farm_is_set_up_whole_or_not_at_all() {
     init(&[&"a".repeat(252)]);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_token_that_nobody_saw_is_named_to_be_revoked() {
+    let lab = Lab::init(&[]);
+    let control = lab.control();
+    let token = lab.path("operator.token");
+    let create = ["token", "create", "--role", "client", "--names", "bob", "--label", "lost"];
+    let farm = ["--control", control.url.as_str(), "--token-file", &token];
+    for json in [&[][..], &["--json"]] {
+        let output = crate::output::into_nothing(&[&create[..], &farm, json].concat());
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert_eq!(text.matches("error: ").count(), 1, "{text}");
+        let revoke = text.split("icefarm token revoke ").nth(1).unwrap_or_else(|| panic!("{text}"));
+        let id = revoke.split_whitespace().next().unwrap();
+        let revoked = run(&[&["token", "revoke", id][..], &farm].concat());
+        assert!(stdout(&revoked).contains("(lost) is revoked"), "{}", stderr(&revoked));
+    }
+}
+
 #[test]
 fn the_whole_farm_speaks_tls() {
     let lab = Lab::init(&["--tls", "localhost"]);

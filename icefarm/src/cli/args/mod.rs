@@ -37,9 +37,9 @@ Every flag can also be given as a variable (`--control` is ICEFARM_CONTROL, `ice
 names them all) or in a TOML file (`--config FILE` or ICEFARM_CONFIG). A flag wins over a variable,
 and a variable over the file.
 
-Exit codes: 0 done; 1 it did not work; 2 the command line, a variable or the file is wrong;
-3 some circuits were refused or failed; 128+N ended by signal N (130 by Ctrl-C). `icefarm reserve N
--- CMD` exits as CMD does, see its help.";
+Exit codes: 0 done; 1 it did not work, or its output could not be written; 2 the command line, a
+variable or the file is wrong; 3 some circuits were refused or failed; 128+N ended by signal N (130
+by Ctrl-C). `icefarm reserve N -- CMD` exits as CMD does, see its help.";
 
 const FILE: &str = "
 
