@@ -5,6 +5,7 @@ use super::credentials::{self, Kept};
 use super::server::{Control, Fault, escaped, run};
 use super::table::{Table, clean};
 use super::{print, remark};
+use crate::serve;
 use icefarm_core::Timestamp;
 use icefarm_core::wire::{
     AuditEntry, AuditPage, CreateToken, CreatedToken, NamePattern, TokenDetail, WhoAmI,
@@ -102,47 +103,65 @@ fn day(at: Timestamp) -> String {
 
 pub(crate) fn login(args: LoginArgs) -> ExitCode {
     run(async {
-        let endpoint: Endpoint = args.url.parse().map_err(HttpError::from)?;
-        // Relative to another folder it would not be found again.
-        let ca = args.trust.ca.as_ref().map(std::path::absolute).transpose();
-        let ca = ca.map_err(Fault::Input)?;
-        let token = ask(&endpoint)?;
-        let control = Control::with(endpoint.clone(), Some(token.as_str()), ca.as_deref())?;
-        let who: WhoAmI = control.get("/v1/whoami").await?;
-        let Some(known) = who.token else {
-            remark("this farm asks nobody for a token, so none is kept");
-            return Ok(());
-        };
-        let kept = Kept { token: token.as_str().to_owned(), names: known.names.clone(), ca };
-        let path = credentials::keep(&endpoint, kept)?;
-        remark(&format!(
-            "logged in at {endpoint} as a {}{}; the token is kept in {}",
-            known.role,
-            of_names(&known.names),
-            path.display()
-        ));
-        if endpoint.to_string() != "http://127.0.0.1:8080" {
-            remark(&format!("next: icefarm status --control {endpoint}"));
+        let stopped = serve::stopped()?;
+        tokio::select! {
+            done = log_in(args) => done,
+            status = stopped => Err(Fault::Stopped(status)),
         }
-        Ok(())
     })
 }
 
+async fn log_in(args: LoginArgs) -> Result<(), Fault> {
+    let endpoint: Endpoint = args.url.parse().map_err(HttpError::from)?;
+    // Relative to another folder it would not be found again.
+    let ca = args.trust.ca.as_ref().map(std::path::absolute).transpose();
+    let ca = ca.map_err(Fault::Input)?;
+    let token = ask(&endpoint).await?;
+    let control = Control::with(endpoint.clone(), Some(token.as_str()), ca.as_deref())?;
+    let who: WhoAmI = control.get("/v1/whoami").await?;
+    let Some(known) = who.token else {
+        remark("this farm asks nobody for a token, so none is kept");
+        return Ok(());
+    };
+    let kept = Kept { token: token.as_str().to_owned(), names: known.names.clone(), ca };
+    let path = credentials::keep(&endpoint, kept)?;
+    remark(&format!(
+        "logged in at {endpoint} as a {}{}; the token is kept in {}",
+        known.role,
+        of_names(&known.names),
+        path.display()
+    ));
+    if endpoint.to_string() != "http://127.0.0.1:8080" {
+        remark(&format!("next: icefarm status --control {endpoint}"));
+    }
+    Ok(())
+}
+
 /// The token, from the terminal or from stdin.
-fn ask(endpoint: &Endpoint) -> Result<Token, Fault> {
-    let stdin = std::io::stdin();
-    let mut text = String::new();
-    if stdin.is_terminal() {
+async fn ask(endpoint: &Endpoint) -> Result<Token, Fault> {
+    let quiet = std::io::stdin().is_terminal().then(|| {
+        let quiet = Quiet::begin();
         let mut err = std::io::stderr().lock();
         // A prompt that nobody sees keeps nobody from typing.
         let _ = write!(err, "access token for {endpoint}: ").and_then(|()| err.flush());
-        let _quiet = Quiet::begin();
-        stdin.lock().read_line(&mut text).map_err(Fault::Input)?;
-        let _ = writeln!(err);
-    } else {
-        stdin.lock().read_line(&mut text).map_err(Fault::Input)?;
-    }
+        quiet
+    });
+    let text = typed().await.map_err(Fault::Input)?;
+    drop(quiet);
     text.trim().parse().map_err(Fault::NoToken)
+}
+
+/// A line of stdin, read beside this thread: the user may rather end the program than type it, and
+/// then the terminal is to be as it was.
+async fn typed() -> std::io::Result<String> {
+    let (tell, told) = tokio::sync::oneshot::channel();
+    std::thread::Builder::new().spawn(move || {
+        let mut text = String::new();
+        let read = std::io::stdin().lock().read_line(&mut text);
+        // Nobody waits for it any more if the program ends.
+        let _ = tell.send(read.map(|_| text));
+    })?;
+    told.await.unwrap_or_else(|_| Err(std::io::ErrorKind::UnexpectedEof.into()))
 }
 
 /// As long as it lives, the terminal does not show what is typed.
@@ -169,6 +188,8 @@ impl Drop for Quiet {
         if let Some(before) = &self.0 {
             let _ = tcsetattr(std::io::stdin(), OptionalActions::Flush, before);
         }
+        // The key that ended the line was not shown either.
+        remark("");
     }
 }
 

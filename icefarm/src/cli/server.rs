@@ -61,6 +61,9 @@ pub(crate) enum Fault {
     NotRebooted { serial: String },
     #[error("interrupted; the request does not wait any more")]
     Interrupted,
+    /// With what the shell is told of the signal.
+    #[error("interrupted")]
+    Stopped(u8),
     #[error("{0}")]
     Label(String),
     #[error("the runtime cannot be started: {0}")]
@@ -250,6 +253,7 @@ pub(crate) fn run(work: impl Future<Output = Result<(), Fault>>) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime.map_err(Fault::Runtime).and_then(|runtime| runtime.block_on(work)) {
         Err(Fault::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => exit::DONE,
+        Err(Fault::Stopped(status)) => ExitCode::from(status),
         outcome => exit::of(outcome),
     }
 }

@@ -21,3 +21,4 @@ mod queue;
 mod restart;
 mod security;
 mod settings;
+mod terminal;
