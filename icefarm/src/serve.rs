@@ -8,6 +8,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// What every server takes.
 #[derive(Debug, Clone, Default, Args)]
@@ -145,8 +146,58 @@ pub(crate) fn announce(address: SocketAddr, tls: bool) {
     let _ = writeln!(out, "listening on {scheme}://{address}").and_then(|()| out.flush());
 }
 
-/// From now on Ctrl-C and SIGTERM are the program's to deal with: the future ends with the first
-/// of them. To be called within a runtime, before anybody is told that the program is there.
+/// Whether this program was started so that it lives on when its terminal is closed, as `nohup` does
+/// it. Where the system does not say, SIGHUP is left alone.
+pub(crate) fn is_hangup_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    // The lowest bit is the first signal, which is SIGHUP.
+    ignored.is_none_or(|mask| mask & 1 == 1)
+}
+
+/// What the shell is told of a program that SIGHUP ended.
+const HUNG_UP: u8 = 129;
+
+/// The signals that ask a program to stop: Ctrl-C, SIGTERM, and SIGHUP of a terminal that is closed.
+pub(crate) struct Stops {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Option<Signal>,
+}
+
+impl Stops {
+    /// From now on they are this program's to deal with.
+    pub(crate) fn listen() -> Result<Self, ServeError> {
+        let listen = |kind| signal(kind).map_err(ServeError::Signals);
+        Ok(Self {
+            // A handler would be called for a signal that was ignored before.
+            hangup: (!is_hangup_ignored()).then(|| listen(SignalKind::hangup())).transpose()?,
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+        })
+    }
+
+    /// Waits for the next one, and tells what the shell is told of a program that it ended.
+    pub(crate) async fn next(&mut self) -> u8 {
+        let Self { interrupt, terminate, hangup } = self;
+        let hung_up = async {
+            match hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = interrupt.recv() => 130,
+            _ = terminate.recv() => 143,
+            _ = hung_up => HUNG_UP,
+        }
+    }
+}
+
+/// From now on the signals that ask a program to stop are this one's to deal with: the future ends
+/// with the first of them. To be called within a runtime, before anybody is told that the program is
+/// there.
 #[cfg(feature = "control")]
 pub(crate) fn signalled() -> Result<impl Future<Output = ()> + Send, ServeError> {
     Ok(futures::FutureExt::map(stopped()?, drop))
@@ -157,18 +208,16 @@ pub(crate) fn signalled() -> Result<impl Future<Output = ()> + Send, ServeError>
 #[cfg(feature = "worker")]
 pub(crate) fn signalled_twice()
 -> Result<(impl Future<Output = ()> + Send, impl Future<Output = ()> + Send), ServeError> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
+    let mut stops = Stops::listen()?;
     let (count, first) = tokio::sync::watch::channel(0_u8);
     let second = count.subscribe();
     tokio::spawn(async move {
         loop {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-            count.send_modify(|count| *count = count.saturating_add(1));
+            // The shell and the system may both send SIGHUP for one terminal that is closed.
+            let is_new = stops.next().await != HUNG_UP;
+            count.send_modify(|count| {
+                *count = if is_new { count.saturating_add(1) } else { (*count).max(1) };
+            });
         }
     });
     let wait = |mut count: tokio::sync::watch::Receiver<u8>, wanted| async move {
@@ -181,18 +230,8 @@ pub(crate) fn signalled_twice()
 /// As [`signalled`], with what the shell is told of a program that the signal ended.
 #[cfg(feature = "control")]
 pub(crate) fn stopped() -> Result<impl Future<Output = u8> + Send, ServeError> {
-    use futures::future::{Either, select};
-    use std::pin::pin;
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
-    Ok(async move {
-        let (interrupted, terminated) = (pin!(interrupt.recv()), pin!(terminate.recv()));
-        match select(interrupted, terminated).await {
-            Either::Left(_) => 130,
-            Either::Right(_) => 143,
-        }
-    })
+    let mut stops = Stops::listen()?;
+    Ok(async move { stops.next().await })
 }
 
 /// The name of this machine, for a worker that was given none.

@@ -50,8 +50,8 @@ pub(crate) struct UpArgs {
     #[arg(long, env = "ICEFARM_SIM_FAULTS", value_name = "FILE")]
     pub(crate) sim_faults: Option<PathBuf>,
 
-    /// How long, after SIGTERM or Ctrl-C, the farm waits for reservations to end before it ends
-    /// them, in seconds. A second signal stops it at once.
+    /// How long, after SIGTERM, SIGHUP or Ctrl-C, the farm waits for reservations to end before it
+    /// ends them, in seconds. A second signal stops it at once.
     #[arg(long, env = "ICEFARM_DRAIN", value_name = "SECONDS", default_value_t = 10)]
     pub(crate) drain: u32,
 

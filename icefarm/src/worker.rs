@@ -97,9 +97,9 @@ pub(crate) struct WorkerArgs {
     #[arg(long, env = "ICEFARM_SIM_FAULTS", value_name = "FILE")]
     pub(crate) sim_faults: Option<PathBuf>,
 
-    /// How long, after SIGTERM or Ctrl-C, this worker waits for the reservations of its boards to
-    /// end before it ends them, in seconds. Nothing new is placed on it meanwhile, and a second
-    /// signal stops it at once.
+    /// How long, after SIGTERM, SIGHUP or Ctrl-C, this worker waits for the reservations of its
+    /// boards to end before it ends them, in seconds. Nothing new is placed on it meanwhile, and a
+    /// second signal stops it at once.
     #[arg(long, env = "ICEFARM_DRAIN", value_name = "SECONDS", default_value_t = 60)]
     pub(crate) drain: u32,
 

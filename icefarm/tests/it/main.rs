@@ -21,4 +21,6 @@ mod queue;
 mod restart;
 mod security;
 mod settings;
+#[cfg(target_os = "linux")]
+mod signals;
 mod terminal;

@@ -1,6 +1,6 @@
 //! The signals that are passed on to a command.
 
-use crate::serve::ServeError;
+use crate::serve::{self, ServeError};
 use futures::StreamExt;
 use futures::stream::{BoxStream, SelectAll};
 use rustix::process::Signal;
@@ -46,7 +46,9 @@ pub(super) struct Signals(SelectAll<BoxStream<'static, Asked>>);
 impl Signals {
     pub(super) fn listen() -> Result<Self, ServeError> {
         let mut all = SelectAll::new();
-        for number in PASSED {
+        // A command that is to live on without its terminal is not told of its end either.
+        let is_ignored = |signal: &Signal| *signal == Signal::HUP && serve::is_hangup_ignored();
+        for number in PASSED.into_iter().filter(|signal| !is_ignored(signal)) {
             let kind = SignalKind::from_raw(number.as_raw());
             let stream = signal(kind).map_err(ServeError::Signals)?;
             let asked = futures::stream::unfold(stream, move |mut stream| async move {
