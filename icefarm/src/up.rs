@@ -7,13 +7,18 @@ use crate::serve::{self, Ask, ServeError, ServerArgs, TlsArgs};
 use crate::trust::{TokenArgs, TrustArgs};
 use crate::worker::{self, WorkerArgs};
 use clap::Args;
+use icefarm_control::machine::Change;
+use icefarm_control::store::{Batch, SqliteStore, Store, StoreError};
 use icefarm_control::{Control, ControlConfig, ControlError};
+use icefarm_core::{Clock, SystemClock};
 use icefarm_worker::WorkerConfig;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+/// The name of its worker.
+const WORKER: &str = "up";
 /// How long a farm that ends waits for its virtual boards, which nobody misses.
 const SHUTDOWN: Duration = Duration::from_secs(5);
 
@@ -66,6 +71,8 @@ enum Fault {
     #[error(transparent)]
     Control(#[from] ControlError),
     #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
     Worker(#[from] worker::Fault),
     #[error("--allow-host: {0}")]
     Host(#[from] icefarm_net::HostNameError),
@@ -81,6 +88,23 @@ enum Fault {
     Tokens,
     #[error("the runtime cannot be started: {0}")]
     Runtime(std::io::Error),
+}
+
+/// The store, in which the worker of a farm that was killed is known to be gone: it was in the same
+/// process. Otherwise control would wait for it, and have its name for nobody else meanwhile. The
+/// leases stay, for the boards come back with the new worker.
+fn without_worker(path: &Path, config: &ControlConfig) -> Result<SqliteStore, Fault> {
+    let (mut store, at) = (SqliteStore::open(path)?, SystemClock.now());
+    let stored = store.load(config.rules.clone(), at)?;
+    let worker = stored.farm.workers.values().find(|worker| worker.name.as_str() == WORKER);
+    // A farm that asks for tokens is not run here, and stays as it is.
+    if let Some(worker) =
+        worker.filter(|worker| !worker.contact.is_gone() && stored.tokens.is_empty())
+    {
+        let changes = vec![Change::WorkerLost { worker: worker.name.clone(), at }];
+        store.commit(&Batch { at, changes, ..Batch::default() })?;
+    }
+    Ok(store)
 }
 
 pub(crate) fn main(args: &UpArgs) -> ExitCode {
@@ -107,7 +131,7 @@ fn run(args: &UpArgs) -> Result<(), Fault> {
         }
 
         let control = match &args.db {
-            Some(path) => Control::builder().database(path),
+            Some(path) => Control::builder().store(without_worker(path, &config)?),
             None => Control::builder().in_memory(),
         }
         .config(config)
@@ -120,7 +144,7 @@ fn run(args: &UpArgs) -> Result<(), Fault> {
         let args_of_worker = WorkerArgs {
             listen: any_port,
             control: format!("http://{control_address}"),
-            name: Some("up".to_owned()),
+            name: Some(WORKER.to_owned()),
             advertise: None,
             sim: args.boards,
             sim_serial: Vec::new(),
