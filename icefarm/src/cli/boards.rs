@@ -7,12 +7,14 @@ use super::args::{EndArgs, ExtendArgs, RebootArgs, ReserveArgs};
 use super::reserving::Told;
 use super::server::{Control, Fault, escaped, name, run, tell};
 use super::{hold, pairs, print};
-use crate::serve;
+use crate::exit;
+use crate::serve::Stops;
 use icefarm_core::Serial;
 use icefarm_core::wire::{
-    CancelAnswer, ClientEnded, FarmStatus, JournalPage, ReservationAnswer, ReserveAnswer,
+    CancelAnswer, ClientEnded, ErrorCode, FarmStatus, JournalPage, ReservationAnswer, ReserveAnswer,
 };
 use serde_json::{Value, json};
+use std::cell::Cell;
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -76,7 +78,8 @@ pub(crate) fn reserve(args: ReserveArgs) -> ExitCode {
     })
 }
 
-/// Reserves boards, and waits for them. It is cancelled if this process is asked to stop.
+/// Reserves boards, and waits for them. The request is cancelled if this process is asked to stop,
+/// or cannot learn what became of it.
 async fn reserve_within(
     control: &Control,
     path: &str,
@@ -86,60 +89,108 @@ async fn reserve_within(
     if wait_s > 0 {
         body["wait_s"] = wait_s.into();
     }
-    let stopped = serve::stopped()?;
-    tokio::select! {
-        answer = granted(control, path, &body, wait_s) => answer,
-        _ = stopped => {
-            let which = json!({"name": body["name"], "request": body["request"]});
-            control.post::<CancelAnswer>("/v1/queue/cancel", &which).await?;
-            Err(Fault::Interrupted)
-        }
-    }
-}
-
-/// Asks until the boards are granted or refused, whenever something has happened on the farm. Control
-/// may be started again meanwhile: the request goes by its id, so it is asked after as it was.
-async fn granted(
-    control: &Control,
-    path: &str,
-    body: &Value,
-    wait_s: u32,
-) -> Result<ReservationAnswer, Fault> {
-    let wait = Duration::from_secs(wait_s.into());
-    let (told, deadline) = (Told::new(wait), Instant::now() + wait + AWAY);
-    // A farm that is not there at all is told of at once.
-    let _: FarmStatus = control.get("/v1/status").await?;
-    loop {
-        match granted_or_news(control, path, body, &told).await {
-            Ok(Some(answer)) => return Ok(answer),
-            Ok(None) => {}
-            Err(fault) if wait_s > 0 && fault.may_pass() && Instant::now() < deadline => {
-                tokio::time::sleep(AGAIN).await;
-            }
-            Err(fault) => return Err(fault),
-        }
-    }
-}
-
-/// Asks once; if the request waits, until something has happened.
-async fn granted_or_news(
-    control: &Control,
-    path: &str,
-    body: &Value,
-    told: &Told,
-) -> Result<Option<ReservationAnswer>, Fault> {
-    // Before it is asked: what happens right after it is not missed.
-    let status: FarmStatus = control.get("/v1/status").await?;
-    let queued = match control.post(path, body).await? {
-        ReserveAnswer::Granted(answer) => return Ok(Some(answer)),
-        ReserveAnswer::Queued(answer) => answer.queued,
+    let mut stops = Stops::listen()?;
+    let request = Request { control, path, body: &body, is_open: Cell::new(false) };
+    let outcome = tokio::select! {
+        answer = request.granted(wait_s) => answer,
+        _ = stops.next() => Err(Fault::Interrupted),
     };
-    told.tell(queued.position, queued.waiting);
-    let wait = Duration::from_millis(queued.expires_in_ms + 1000).min(NEWS);
-    let (last, seconds) = (status.last_event, wait.as_secs().max(1));
-    let news = format!("/v1/events?after={last}&limit=1&wait_s={seconds}");
-    let _: JournalPage = control.get_within(&news, wait).await?;
-    Ok(None)
+    let fault = match outcome {
+        Err(fault) if request.is_open.get() => fault,
+        outcome => return outcome,
+    };
+    let cancelled = tokio::select! {
+        cancelled = request.cancel() => cancelled,
+        // Who does not wait for that either is told what it means.
+        status = stops.next() => Err(Fault::Stopped(status)),
+    };
+    let Err(source) = cancelled else { return Err(fault) };
+    let why = match fault {
+        Fault::Interrupted => "interrupted".to_owned(),
+        fault => exit::chain(&fault),
+    };
+    let name = body["name"].as_str().unwrap_or_default().to_owned();
+    Err(Fault::Open { name, why, source: Box::new(source) })
+}
+
+/// A request for boards.
+struct Request<'a> {
+    control: &'a Control,
+    path: &'a str,
+    body: &'a Value,
+    /// Whether control may have it, so that boards may be granted without anybody learning of it.
+    is_open: Cell<bool>,
+}
+
+impl Request<'_> {
+    /// Asks until the boards are granted or refused, whenever something has happened on the farm.
+    /// Control may be started again meanwhile: the request goes by its id, so it is asked after as
+    /// it was.
+    async fn granted(&self, wait_s: u32) -> Result<ReservationAnswer, Fault> {
+        let wait = Duration::from_secs(wait_s.into());
+        let (told, deadline) = (Told::new(wait), Instant::now() + wait + AWAY);
+        // A farm that is not there at all is told of at once.
+        let _: FarmStatus = self.control.get("/v1/status").await?;
+        loop {
+            match self.granted_or_news(&told).await {
+                Ok(Some(answer)) => return Ok(answer),
+                Ok(None) => {}
+                Err(fault) if wait_s > 0 && fault.may_pass() && Instant::now() < deadline => {
+                    tokio::time::sleep(AGAIN).await;
+                }
+                Err(fault) => return Err(fault),
+            }
+        }
+    }
+
+    /// Asks once; if the request waits, until something has happened.
+    async fn granted_or_news(&self, told: &Told) -> Result<Option<ReservationAnswer>, Fault> {
+        // Before it is asked: what happens right after it is not missed.
+        let status: FarmStatus = self.control.get("/v1/status").await?;
+        let queued = match self.ask().await? {
+            ReserveAnswer::Granted(answer) => return Ok(Some(answer)),
+            ReserveAnswer::Queued(answer) => answer.queued,
+        };
+        told.tell(queued.position, queued.waiting);
+        let wait = Duration::from_millis(queued.expires_in_ms + 1000).min(NEWS);
+        let (last, seconds) = (status.last_event, wait.as_secs().max(1));
+        let news = format!("/v1/events?after={last}&limit=1&wait_s={seconds}");
+        let _: JournalPage = self.control.get_within(&news, wait).await?;
+        Ok(None)
+    }
+
+    /// Asks control, and keeps in mind whether it may have the request.
+    async fn ask(&self) -> Result<ReserveAnswer, Fault> {
+        // Also for a process that is stopped while it waits for the answer.
+        let before = self.is_open.replace(true);
+        let answer = self.control.post(self.path, self.body).await;
+        if let Err(fault) = &answer {
+            self.is_open.set(stays_open(fault, before));
+        }
+        answer
+    }
+
+    /// Whoever cancels has no boards of the request in the end, also if it was granted meanwhile.
+    async fn cancel(&self) -> Result<(), Fault> {
+        let which = json!({"name": self.body["name"], "request": self.body["request"]});
+        self.control.post::<CancelAnswer>("/v1/queue/cancel", &which).await.map(drop)
+    }
+}
+
+/// Whether control may have a request after this failure; `before` is whether it might before it.
+fn stays_open(fault: &Fault, before: bool) -> bool {
+    match fault {
+        // It did not get there.
+        Fault::NoFarm(_) => before,
+        Fault::Http(error) => match error.code() {
+            // It came to the door and no further.
+            Some(ErrorCode::Overloaded) => before,
+            Some(ErrorCode::Unavailable | ErrorCode::Internal) | None => true,
+            // Every other answer is a refusal.
+            Some(_) => false,
+        },
+        _ => true,
+    }
 }
 
 /// A request for boards of one name, or for all of them, and what to say if there are none.
@@ -227,4 +278,22 @@ pub(crate) fn reboot(args: RebootArgs) -> ExitCode {
             None => Ok(()),
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use icefarm_net::HttpError;
+
+    #[test]
+    fn a_request_stays_open_as_long_as_it_may_have_arrived() {
+        let timeout = HttpError::Timeout { url: "u".to_owned(), timeout: AGAIN };
+        assert!(stays_open(&Fault::from(timeout), false));
+        let away = || {
+            let source = std::io::ErrorKind::ConnectionRefused.into();
+            Fault::from(HttpError::Connect { url: "u".to_owned(), source })
+        };
+        assert!(!stays_open(&away(), false));
+        assert!(stays_open(&away(), true), "it waits there since before");
+    }
 }

@@ -61,6 +61,12 @@ pub(crate) enum Fault {
     NotRebooted { serial: String },
     #[error("interrupted; the request does not wait any more")]
     Interrupted,
+    #[error(
+        "{why}; and the request could not be cancelled ({source}), so boards may be reserved by \
+         `{name}`, or be so later: `icefarm devices` shows it, and `icefarm end SERIAL --name \
+         {name}` gives them back"
+    )]
+    Open { name: String, why: String, source: Box<Fault> },
     /// With what the shell is told of the signal.
     #[error("interrupted")]
     Stopped(u8),

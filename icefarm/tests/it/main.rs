@@ -18,6 +18,7 @@ mod logs;
 mod output;
 mod overview;
 mod queue;
+mod reserving;
 mod restart;
 mod security;
 mod settings;
