@@ -3,6 +3,7 @@
 import { deedsOf, fillDeeds } from "./deeds.js";
 import { keepingFocus, openDialog } from "./focus.js";
 import { eventItem, make, statusOf } from "./marks.js";
+import { logIn } from "./session.js";
 import { ago, clock, until } from "./time.js";
 
 const byId = (id) => document.getElementById(id);
@@ -15,6 +16,7 @@ async function send(path, options) {
   } catch {
     throw new Error("control cannot be reached, so that it is not known whether it was done");
   }
+  if (answer.status === 401) logIn();
   const body = await answer.json().catch(() => null);
   if (!answer.ok) throw new Error(body?.error?.message ?? `control answered ${answer.status}`);
   return body;
@@ -70,6 +72,8 @@ export class BoardDialog {
     this.serial = null;
     /** The board as it is shown. */
     this.board = null;
+    /** How often it was asked for: only the last answer counts. */
+    this.asked = 0;
     this.dialog.addEventListener("close", () => {
       this.serial = this.board = null;
     });
@@ -93,6 +97,7 @@ export class BoardDialog {
 
   async load() {
     const serial = this.serial;
+    const number = ++this.asked;
     let board = null;
     let failure = null;
     try {
@@ -100,8 +105,8 @@ export class BoardDialog {
     } catch (error) {
       failure = error;
     }
-    // Another one may have been opened meanwhile.
-    if (serial !== this.serial) return;
+    // Another one may have been opened meanwhile, or this one asked for anew.
+    if (serial !== this.serial || number !== this.asked) return;
     keepingFocus(() => {
       this.board = board;
       if (board) {

@@ -9,6 +9,7 @@ import { Filters } from "./filters.js";
 import { keepingFocus } from "./focus.js";
 import { Live } from "./live.js";
 import { groupOf } from "./marks.js";
+import { logInIfNeeded } from "./session.js";
 import { showFigures, showTroubles } from "./summary.js";
 import { KeyedTable } from "./tables.js";
 import { sync, tick } from "./time.js";
@@ -109,7 +110,10 @@ document.addEventListener("click", (event) => {
   if (item) confirm(DEEDS[deed].ask(item), () => post(...requestOf(deed, item)), say);
 });
 
-const live = new Live(take, (state, next) => connection.become(state, next));
+const live = new Live(take, (state, next) => {
+  connection.become(state, next);
+  if (state === "lost") logInIfNeeded();
+});
 byId("retry").addEventListener("click", () => live.connect());
 setInterval(() => {
   tick();

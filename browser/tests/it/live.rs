@@ -93,6 +93,28 @@ async fn the_page_comes_back_when_control_does() -> Result {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs chromium and chromium-driver"]
+async fn a_page_whose_login_has_ended_asks_for_another() -> Result {
+    let mut scene = Scene::open(&["A"]).await?;
+    let page = scene.page().clone();
+    let is_at = |path: &str| format!("location.pathname === '{path}'");
+    // From here on the farm asks for tokens, and knows no logins after a restart.
+    let made = scene.farm.post("/v1/tokens", json!({"role": "operator"})).await?;
+    for _ in 0..2 {
+        scene.farm.stop_control().await?;
+        scene.farm.start_control().await?;
+        page.until(&is_at("/login")).await?;
+        let log_in = "document.querySelector('#token').value = arguments[0];
+            document.querySelector('form').requestSubmit()";
+        page.run(log_in, json!([made["token"]])).await?;
+        page.until(&is_at("/")).await?;
+        page.until(LIVE).await?;
+    }
+    page.run("document.querySelector('form[action=logout]').requestSubmit()", json!([])).await?;
+    page.until(&is_at("/login")).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs chromium and chromium-driver"]
 async fn events_are_listed_newest_first_and_can_be_chosen() -> Result {
     let scene = Scene::open(&["A"]).await?;
     let page = scene.page();

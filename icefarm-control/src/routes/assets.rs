@@ -35,6 +35,7 @@ const ASSETS: &[Asset] = &[
     ("marks.js", SCRIPT, include_str!("../../assets/marks.js")),
     ("summary.js", SCRIPT, include_str!("../../assets/summary.js")),
     ("live.js", SCRIPT, include_str!("../../assets/live.js")),
+    ("session.js", SCRIPT, include_str!("../../assets/session.js")),
     ("tables.js", SCRIPT, include_str!("../../assets/tables.js")),
     ("time.js", SCRIPT, include_str!("../../assets/time.js")),
 ];
