@@ -72,10 +72,10 @@ impl ReserveOptions {
         }
     }
 
-    /// The kind's arguments: anything that serde writes as an object.
+    /// The kind's arguments: anything that serde writes as an object, with numbers that are finite.
     #[must_use]
     pub fn args(mut self, args: impl Serialize) -> Self {
-        self.args = object(args);
+        self.args = object(args).and_then(finite);
         self
     }
 
@@ -139,6 +139,22 @@ pub(crate) fn object(contents: impl Serialize) -> Result<Object, ValueError> {
         Value::Object(object) => Ok(object),
         Value::Null => Ok(Object::new()),
         _ => Err(serde::de::Error::custom("they must be an object, as in json!({\"key\": 1})")),
+    }
+}
+
+/// Arguments travel as JSON, which has no other numbers: they would arrive as none at all.
+fn finite(args: Object) -> Result<Object, ValueError> {
+    fn is_finite(value: &Value) -> bool {
+        match value {
+            Value::F64(number) => number.is_finite(),
+            Value::Array(values) => values.iter().all(is_finite),
+            Value::Object(fields) => fields.values().all(is_finite),
+            _ => true,
+        }
+    }
+    match args.iter().find(|(_, value)| !is_finite(value)) {
+        Some((key, _)) => Err(serde::de::Error::custom(format!("`{key}` is not a finite number"))),
+        None => Ok(args),
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::loss::codes;
 use icefarm_core::evaluation::{Evaluated, Outcome};
 use icefarm_core::wire::Event;
-use icefarm_core::{EvaluationId, Value};
+use icefarm_core::{EvaluationId, Value, ValueError};
 use serde::Deserialize as _;
 use serde::de::DeserializeOwned;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -40,7 +40,7 @@ pub(super) fn read<R: DeserializeOwned>(event: &Event, in_flight: &[EvaluationId
 
 fn read_one<R: DeserializeOwned>(outcome: &Value) -> Option<Told<R>> {
     // The reading's type is somebody else's, and so is its way to be read.
-    let read = catch_unwind(AssertUnwindSafe(|| Evaluated::deserialize(outcome.clone())));
+    let read = catch_unwind(AssertUnwindSafe(|| evaluated(outcome)));
     let reason = match read {
         Ok(Ok(evaluated)) => return Some(Told::Outcome(Box::new(evaluated))),
         Ok(Err(error)) => format!("the outcome cannot be read: {error}"),
@@ -51,6 +51,24 @@ fn read_one<R: DeserializeOwned>(outcome: &Value) -> Option<Told<R>> {
         return None;
     };
     Some(Told::Unreadable { id: id.into(), reason })
+}
+
+/// An outcome and its reading, each read by itself: within the flat object that they make serde
+/// would not read all that a reading may have, as maps whose keys are numbers.
+fn evaluated<R: DeserializeOwned>(outcome: &Value) -> Result<Evaluated<R>, ValueError> {
+    let mut fields = outcome.as_object().cloned().unwrap_or_default();
+    let reading = match fields.get_mut("reading") {
+        Some(reading) => std::mem::replace(reading, Value::Null),
+        None => Value::Null,
+    };
+    let Evaluated { id, outcome, provenance } =
+        Evaluated::<()>::deserialize(Value::Object(fields))?;
+    let outcome = match outcome {
+        Outcome::Reading { reading: () } => Outcome::Reading { reading: R::deserialize(reading)? },
+        Outcome::Refused { code, reason } => Outcome::Refused { code, reason },
+        Outcome::Failed { code, reason } => Outcome::Failed { code, reason },
+    };
+    Ok(Evaluated { id, outcome, provenance })
 }
 
 /// The circuits that an event without outcomes must have been about: those it names, else its
@@ -97,6 +115,18 @@ mod tests {
         let told = read::<u64>(&event, &[]);
         assert_eq!(ids(&told), [("1", true), ("2", false), ("3", true), ("4", false)]);
         assert!(told[2].gave_up() && !told[0].gave_up());
+    }
+
+    #[test]
+    fn a_reading_may_be_whatever_its_type_can_be_read_from() {
+        let counts = std::collections::BTreeMap::from([(1u16, 2u64), (300, 4)]);
+        let wanted = Outcome::Reading { reading: counts.clone() };
+        let written = icefarm_core::to_value(&counts).unwrap();
+        let mut outcome = json!({"id": "1", "outcome": "reading", "sha256": "00", "kind": "k"});
+        outcome["reading"] = serde_json::to_value(&written).unwrap();
+        let told = read(&event(json!({"outcomes": [outcome]})), &[]);
+        let [Told::Outcome(evaluated)] = &told[..] else { panic!("{told:?}") };
+        assert_eq!(evaluated.outcome, wanted);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use icefarm_client::{ClientError, ReserveOptions, codes};
 use icefarm_core::Value;
 use icefarm_core::wire::{ErrorCode, ErrorDetail, Event};
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 #[tokio::test]
@@ -59,6 +60,10 @@ async fn a_wish_for_nothing_is_refused_without_asking() {
     let options = ReserveOptions::new(1, "k").args(5);
     let error = client.reserve(options).await.unwrap_err().to_string();
     assert!(error.contains("must be an object, as in json!("), "{error}");
+    // JSON would say that there is none.
+    let options = ReserveOptions::new(1, "k").args(BTreeMap::from([("interval", f64::INFINITY)]));
+    let error = client.reserve(options).await.unwrap_err().to_string();
+    assert!(error.contains("`interval` is not a finite number"), "{error}");
 }
 
 #[tokio::test]
