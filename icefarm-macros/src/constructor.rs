@@ -12,7 +12,7 @@ use syn::{Error, Ident, ImplItem, Item, ItemImpl, Path, Signature};
 pub(crate) fn expand(attr: TokenStream, item: TokenStream) -> TokenStream {
     let names = match syn::parse2::<Names>(attr) {
         Ok(names) => names,
-        Err(error) => return refuse(&item, &error),
+        Err(error) => return misspelt(&item, error),
     };
     let misplaced = match syn::parse2::<Item>(item.clone()) {
         Ok(Item::Impl(impl_block)) => return expand_block(names, impl_block),
@@ -21,6 +21,18 @@ pub(crate) fn expand(attr: TokenStream, item: TokenStream) -> TokenStream {
         _ => Error::new_spanned(&item, "`#[reservable]` goes above the `impl` block of a state"),
     };
     refuse(&item, &misplaced)
+}
+
+/// The methods are looked at all the same, or each would say that its block is not registered.
+fn misspelt(item: &TokenStream, error: Error) -> TokenStream {
+    match syn::parse2::<ItemImpl>(item.clone()) {
+        Ok(impl_block) => {
+            let mut faults = Faults::default();
+            faults.push(error);
+            block::expand(impl_block, &core_or_default(None), faults, Some(TokenStream::new()))
+        }
+        Err(_) => refuse(item, &error),
+    }
 }
 
 /// The types of the arguments, and which of them are optional, are in the constructor's signature.
