@@ -152,9 +152,8 @@ impl StateTask {
         // Whoever asked may be gone: the command was done all the same.
         match called {
             Ok(result) => {
-                let _ = answer.send(
-                    result.map_err(|error| ErrorDetail::new(error.code(), error.to_string())),
-                );
+                let _ = answer
+                    .send(result.map_err(|error| ErrorDetail::new(error.code(), explain(&error))));
                 Ok(())
             }
             Err(end) => {
