@@ -107,6 +107,17 @@ pub trait Bus: Send + Sync + 'static {
     fn boards(&self) -> BoxStream<'static, Arc<dyn Board>>;
 }
 
+/// What to do about an image that a bus does not know.
+fn advice(bus: &str) -> &'static str {
+    match bus {
+        "virtual" => {
+            "; an image for virtual boards is a model in a crate that is linked: those of icefarm's \
+             own states come with their feature `sim`"
+        }
+        _ => "",
+    }
+}
+
 /// Why a board did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -123,7 +134,10 @@ pub enum BoardError {
         is: Face,
     },
     /// The bus has no image of that name.
-    #[error("no firmware image `{image}` is known to the {bus} bus; known images: {known}")]
+    #[error(
+        "no firmware image `{image}` is known to the {bus} bus; known images: {known}{}",
+        advice(bus)
+    )]
     UnknownImage {
         /// The image that was asked for.
         image: ImageName,

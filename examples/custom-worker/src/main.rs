@@ -7,7 +7,8 @@
 //! ```
 //!
 //! It offers the kinds of all crates that it names in this way, also stock ones as
-//! `use icefarm_state_pulse_count as _;`.
+//! `use icefarm_state_pulse_count as _;` (with their feature `sim`, which has a model of their
+//! firmware for virtual boards).
 
 use custom_state as _;
 use std::process::ExitCode;

@@ -8,7 +8,7 @@ use crate::faults::{Effect, Injected, Moment, Script};
 use crate::firmware::{FirmwarePort, Image, Images, Simulation, VirtualHardware};
 use futures::FutureExt as _;
 use icefarm_core::board::Presence;
-use icefarm_core::{Face, ImageInfo, Serial};
+use icefarm_core::{Face, ImageInfo, ImageName, Serial};
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -387,16 +387,29 @@ async fn run(image: &Image, port: FirmwarePort, board: VirtualHardware) -> Healt
     let name = &image.info.name;
     match AssertUnwindSafe(image.model.start(port, board)).catch_unwind().await {
         Ok(Ok(())) => {
-            tracing::warn!(%serial, image = %name, "the firmware's program has ended");
+            ended(&serial, name, "nothing is left of it to do");
             Health::Stalled
         }
         Ok(Err(error)) => {
-            tracing::warn!(%serial, image = %name, %error, "the firmware's program has ended");
+            ended(&serial, name, &error.to_string());
             Health::Stalled
         }
         Err(_) => {
             tracing::error!(%serial, image = %name, "the firmware model has panicked");
             Health::Hung(None)
+        }
+    }
+}
+
+/// Says that a firmware has ended: by the program's log, or if it has none, as in tests, on standard
+/// error, where panics are told as well.
+fn ended(serial: &Serial, image: &ImageName, why: &str) {
+    if tracing::dispatcher::has_been_set() {
+        tracing::warn!(%serial, %image, why, "the firmware's program has ended");
+    } else {
+        #[expect(clippy::print_stderr, reason = "nobody would hear of it")]
+        {
+            eprintln!("the program of the firmware `{image}` has ended on board {serial}: {why}");
         }
     }
 }

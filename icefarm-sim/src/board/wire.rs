@@ -11,8 +11,10 @@ use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::watch;
+use tokio::time::{Sleep, sleep};
 
 /// What a CDC port of the firmware holds, each way, in bytes (`CFG_TUD_CDC_RX_BUFSIZE` and
 /// `CFG_TUD_CDC_TX_BUFSIZE` of the farm's firmware).
@@ -21,6 +23,10 @@ const FIFO: usize = 512;
 /// What a host reads ahead while a program has the port open. Chosen: Linux gives its terminals
 /// 4096 bytes.
 const READ_AHEAD: usize = 4096;
+
+/// How long a firmware that writes more than is kept is held up. On hardware every write costs time;
+/// here a loop of nothing but writes to nobody would never let go of its thread.
+const TO_NOBODY: Duration = Duration::from_millis(1);
 
 /// Both ends hold it; the board cuts it when it leaves the bus.
 #[derive(Debug, Clone)]
@@ -65,7 +71,7 @@ impl Wire {
             script,
         };
         let wire = Self { line: Arc::new(Mutex::new(line)) };
-        let port = FirmwarePort { wire: wire.clone() };
+        let port = FirmwarePort { wire: wire.clone(), held_up: None };
         (wire, port)
     }
 
@@ -161,10 +167,11 @@ fn take(queue: &mut VecDeque<u8>, most: usize, buffer: &mut ReadBuf<'_>) -> usiz
 ///
 /// Reading waits while there is nothing to read, whether a host has the port open or not. Writing
 /// waits while a host has the port open and does not read; while none has, the newest 512 bytes
-/// are kept for the next one.
+/// are kept for the next one, and who writes more is held up for a moment.
 #[derive(Debug)]
 pub struct FirmwarePort {
     wire: Wire,
+    held_up: Option<Pin<Box<Sleep>>>,
 }
 
 impl FirmwarePort {
@@ -217,10 +224,14 @@ impl AsyncRead for FirmwarePort {
 
 impl AsyncWrite for FirmwarePort {
     fn poll_write(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if let Some(held_up) = &mut self.held_up {
+            ready!(held_up.as_mut().poll(context));
+            self.held_up = None;
+        }
         let mut line = self.wire.line();
         if !line.is_open() {
             for &byte in bytes {
@@ -229,6 +240,8 @@ impl AsyncWrite for FirmwarePort {
             }
             let excess = line.to_host.len().saturating_sub(FIFO);
             line.to_host.drain(..excess);
+            drop(line);
+            self.held_up = (excess > 0).then(|| Box::pin(sleep(TO_NOBODY)));
             return Poll::Ready(Ok(bytes.len()));
         }
         let room = (FIFO + READ_AHEAD).saturating_sub(line.to_host.len());

@@ -26,6 +26,20 @@ impl Firmware for Echo {
 
 icefarm_sim::firmware!("echo", Echo);
 
+/// Says the same without end, whether anybody listens or not.
+#[derive(Default)]
+struct Chatter;
+
+impl Firmware for Chatter {
+    async fn run(self, mut port: FirmwarePort, _: VirtualHardware) -> io::Result<()> {
+        loop {
+            port.write_all(b"on and on\n").await?;
+        }
+    }
+}
+
+icefarm_sim::firmware!("chatter", Chatter);
+
 fn board() -> VirtualBoard {
     let serial = Serial::new("example pico2ice serial id").unwrap();
     let bus = VirtualBus::builder().serial(serial.clone()).build().unwrap();
@@ -106,8 +120,24 @@ async fn an_unknown_image_is_named_beside_the_known_ones() {
     let error = board.write_image(&ImageName::new("blink").unwrap()).await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "no firmware image `blink` is known to the virtual bus; known images: default, echo, measure"
+        "no firmware image `blink` is known to the virtual bus; known images: chatter, default, echo, \
+         measure; an image for virtual boards is a model in a crate that is linked: those of \
+         icefarm's own states come with their feature `sim`"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_firmware_that_never_waits_holds_nobody_up() {
+    let board = board();
+    shows(&board, Face::Default).await;
+    flash(&board, "chatter").await;
+    let mut port = board.open().await.unwrap();
+    // What is read ahead, and more.
+    let mut said = vec![0; 20_000];
+    port.read_exact(&mut said).await.unwrap();
+    assert!(said.windows(10).any(|line| line == b"on and on\n"));
+    drop(port);
+    flash(&board, "default").await;
 }
 
 #[tokio::test(start_paused = true)]

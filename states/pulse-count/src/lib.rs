@@ -3,7 +3,8 @@
 //!
 //! A worker has it with one line, `use icefarm_state_pulse_count as _;`. The board's firmware is
 //! the image `pulse_count`. With the feature `sim` this crate brings a model of it for virtual
-//! boards, which simulate the circuit and count what its pin really does.
+//! boards, which simulate the circuit and count what its pin really does; without that feature
+//! leases on virtual boards fail, for want of the image.
 //!
 #![cfg_attr(feature = "sim", doc = "```")]
 #![cfg_attr(not(feature = "sim"), doc = "```ignore")]
