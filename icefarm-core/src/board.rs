@@ -107,17 +107,6 @@ pub trait Bus: Send + Sync + 'static {
     fn boards(&self) -> BoxStream<'static, Arc<dyn Board>>;
 }
 
-/// What to do about an image that a bus does not know.
-fn advice(bus: &str) -> &'static str {
-    match bus {
-        "virtual" => {
-            "; an image for virtual boards is a model in a crate that is linked: those of icefarm's \
-             own states come with their feature `sim`"
-        }
-        _ => "",
-    }
-}
-
 /// Why a board did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -134,10 +123,7 @@ pub enum BoardError {
         is: Face,
     },
     /// The bus has no image of that name.
-    #[error(
-        "no firmware image `{image}` is known to the {bus} bus; known images: {known}{}",
-        advice(bus)
-    )]
+    #[error("no firmware image `{image}` is known to the {bus} bus; known images: {known}")]
     UnknownImage {
         /// The image that was asked for.
         image: ImageName,

@@ -12,6 +12,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
+/// What to do about an image that is missing.
+const ADVICE: &str = "; an image for virtual boards is a model in a crate that is linked: those of \
+                      icefarm's own states come with their feature `sim`";
+
 /// How long the host waits for a board that does not answer. Chosen: the usual timeout of a USB
 /// control transfer.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -189,7 +193,7 @@ impl Board for VirtualBoard {
                 return Err(BoardError::UnknownImage {
                     image: image.clone(),
                     bus: super::bus::NAME.to_owned(),
-                    known: images.names(),
+                    known: format!("{}{ADVICE}", images.names()),
                 });
             };
             self.ask("take the firmware image", |reply| Ask::WriteImage(Arc::clone(known), reply))
