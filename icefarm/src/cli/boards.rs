@@ -152,7 +152,7 @@ impl Request<'_> {
             ReserveAnswer::Queued(answer) => answer.queued,
         };
         told.tell(queued.position, queued.waiting);
-        let wait = Duration::from_millis(queued.expires_in_ms + 1000).min(NEWS);
+        let wait = Duration::from_millis(queued.expires_in_ms.saturating_add(1000)).min(NEWS);
         let (last, seconds) = (status.last_event, wait.as_secs().max(1));
         let news = format!("/v1/events?after={last}&limit=1&wait_s={seconds}");
         let _: JournalPage = self.control.get_within(&news, wait).await?;
