@@ -1,14 +1,15 @@
 //! Reservations and waiting for boards.
 
-use crate::farm::{Farm, SOON, Server, builder, granted, me, serial};
+use crate::farm::{Call, Farm, SOON, Server, builder, granted, me, serial};
 use crate::network::Network;
 use futures::StreamExt as _;
-use icefarm_client::{ClientError, ReserveOptions, codes};
+use icefarm_client::{Client, ClientError, Reservation, ReserveOptions, codes};
 use icefarm_core::Value;
 use icefarm_core::wire::{ErrorCode, ErrorDetail, Event};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::Duration;
+use tokio::task::JoinHandle;
 
 #[tokio::test]
 async fn a_lost_answer_is_asked_for_again_under_the_same_id() {
@@ -115,16 +116,30 @@ async fn boards_that_are_granted_and_not_taken_are_given_back() {
     }
 }
 
+/// A client with a request for a board that control has not answered.
+struct Asking {
+    control: Server,
+    worker: Server,
+    client: Client,
+    reserving: JoinHandle<Result<Reservation, ClientError>>,
+    reserve: Call,
+}
+
+impl Asking {
+    async fn begin() -> Self {
+        let (mut control, worker) = (Server::start().await, Server::start().await);
+        let client = builder(&control, &Network::new()).connect().await.unwrap();
+        let asking = client.clone();
+        let reserving =
+            tokio::spawn(async move { asking.reserve(ReserveOptions::new(1, "k")).await });
+        let reserve = control.call("/reserve").await;
+        Self { control, worker, client, reserving, reserve }
+    }
+}
+
 #[tokio::test]
 async fn what_is_granted_to_a_client_that_is_closed_is_given_back() {
-    let (mut control, worker, network) =
-        (Server::start().await, Server::start().await, Network::new());
-    let client = builder(&control, &network).connect().await.unwrap();
-    let reserving = tokio::spawn({
-        let client = client.clone();
-        async move { client.reserve(ReserveOptions::new(1, "k")).await }
-    });
-    let reserve = control.call("/reserve").await;
+    let Asking { mut control, worker, client, reserving, reserve } = Asking::begin().await;
     let (closed, ()) = tokio::join!(client.close(), async {
         control.call("/endall").await.answer(json!([]));
     });
@@ -138,14 +153,7 @@ async fn what_is_granted_to_a_client_that_is_closed_is_given_back() {
 
 #[tokio::test]
 async fn what_is_granted_while_the_client_is_being_closed_is_given_back() {
-    let (mut control, worker, network) =
-        (Server::start().await, Server::start().await, Network::new());
-    let client = builder(&control, &network).connect().await.unwrap();
-    let reserving = tokio::spawn({
-        let client = client.clone();
-        async move { client.reserve(ReserveOptions::new(1, "k")).await }
-    });
-    let reserve = control.call("/reserve").await;
+    let Asking { mut control, worker, client, reserving, reserve } = Asking::begin().await;
     let (closed, ()) = tokio::join!(client.close(), async {
         let end_all = control.call("/endall").await;
         // Control granted it when it had ended all.
